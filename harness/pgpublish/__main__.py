@@ -1,0 +1,3 @@
+from pgpublish.cli import main
+
+main()

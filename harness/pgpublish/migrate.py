@@ -1,0 +1,182 @@
+"""Brings a database to this version: yoyo's migrations, then every function file that differs.
+
+publish.file records what is installed, by path and checksum; `pgpublish sql` writes the same rows,
+so that a database set up with psql alone can be migrated later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+
+from psycopg import sql
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import parse_uri
+from yoyo.migrations import Migration, MigrationList
+
+from pgpublish import resources
+from pgpublish.database import Connection
+from pgpublish.errors import SchemaMismatch
+from pgpublish.resources import SqlFile
+
+LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
+
+
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
+    """yoyo on our connection, its tables in schema publish.
+
+    Our advisory lock stands for yoyo's lock row, which a crash would leave behind.
+    """
+
+    _is_locked = True
+
+    def __init__(self, conn: Connection) -> None:
+        self._ours = conn
+        super().__init__(parse_uri("postgresql+psycopg://"), "_yoyo_migration")
+
+    def connect(self, dburi: object) -> Connection:
+        self.schema = "publish"
+        return self._ours
+
+    def apply_one(self, migration: Migration, force: bool = False, mark: bool = True) -> None:
+        """Applies and records in one transaction; yoyo's own leaves a gap between them."""
+        with self.transaction():
+            migration.process_steps(self, "apply", force=force)
+            self.execute("reset role")
+            self.mark_one(migration)
+            self._ours.execute(
+                _record([f for f in resources.migrations() if _id(f) == migration.id])
+            )
+
+
+def pending(conn: Connection) -> list[SqlFile]:
+    """Files that `migrate` would apply, in order. Raises SchemaMismatch if the schema is newer,
+    or if a migration was edited after it was applied."""
+    installed = _installed(conn)
+    ours = {file.path: file for file in [*resources.migrations(), *resources.functions()]}
+    unknown = sorted(path for path in installed if path not in ours)
+    if any(path.startswith("migrations/") for path in unknown):
+        raise SchemaMismatch(
+            "the database schema is newer than this pgpublish",
+            detail=f"Not known here: {', '.join(unknown)}.",
+            hint="Upgrade the package: pip install --upgrade pgpublish",
+        )
+    changed = [file for file in ours.values() if installed.get(file.path) != file.checksum]
+    edited = [f.path for f in changed if f.path in installed and f.path.startswith("migrations/")]
+    if edited:
+        raise SchemaMismatch(
+            "a migration was edited after it was applied",
+            detail=f"{', '.join(edited)}.",
+            hint="Restore the file as it was released, and write the change as a new migration.",
+        )
+    return changed
+
+
+def migrate(conn: Connection) -> list[SqlFile]:
+    """Applies what is pending and returns it. Two at once wait for each other; a second run
+    finds nothing. conn must be in autocommit mode. Raises SchemaMismatch, psycopg.Error."""
+    with _locked(conn):
+        todo = pending(conn)
+        if not todo:
+            return []
+        if not _exists(conn, "publish"):
+            conn.execute("create schema if not exists publish")
+        _apply_migrations(conn)
+        todo_functions = [file for file in todo if file.path.startswith("sql/")]
+        with conn.transaction():
+            conn.execute("set local role publish_owner")
+            conn.execute("set local check_function_bodies = off")
+            for file in todo_functions:
+                conn.execute(file.text.encode())
+            if todo_functions:
+                conn.execute(_record(todo_functions))
+        return todo
+
+
+def require_current(conn: Connection) -> None:
+    """Raises SchemaMismatch unless the database is exactly at this version."""
+    todo = pending(conn)
+    if not todo:
+        return
+    if len(todo) == len(resources.migrations()) + len(resources.functions()):
+        message = "pgpublish is not installed in this database"
+    else:
+        message = "the database is at another version, or half migrated"
+    raise SchemaMismatch(
+        message,
+        detail=f"{len(todo)} files differ, first {todo[0].path}.",
+        hint="Run: pgpublish migrate",
+    )
+
+
+def ddl() -> str:
+    """Everything as one script for psql. It fails as a whole where pgpublish is installed."""
+    parts = ["\\set ON_ERROR_STOP on\n"]
+    for file in resources.migrations():
+        parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\ncommit;\n")
+    parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
+    parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in resources.functions()]
+    files = [*resources.migrations(), *resources.functions()]
+    parts.append(_record(files).as_string() + ";\ncommit;\n")
+    return "\n".join(parts)
+
+
+def _apply_migrations(conn: Connection) -> None:
+    backend = _Backend(conn)
+    try:
+        backend.init_connection(conn)
+        backend.ensure_internal_schema_updated()
+        every = read_migrations(str(resources.folder("migrations")))
+        by_psql = {PurePosixPath(path).stem for path in _installed(conn)}
+        todo = backend.to_apply(every)
+        backend.mark_migrations(MigrationList([m for m in todo if m.id in by_psql]))
+        backend.apply_migrations(MigrationList([m for m in todo if m.id not in by_psql]))
+        for (table,) in conn.execute(
+            "select c.relname from pg_catalog.pg_class c"
+            " where c.relnamespace = 'publish'::regnamespace and c.relname like '\\_yoyo\\_%'"
+            " and c.relkind = 'r' and c.relowner <> 'publish_owner'::regrole"
+        ).fetchall():
+            conn.execute(
+                sql.SQL("alter table publish.{} owner to publish_owner").format(
+                    sql.Identifier(table)
+                )
+            )
+    finally:
+        conn.execute("reset search_path")
+
+
+def _id(migration: SqlFile) -> str:
+    return PurePosixPath(migration.path).stem
+
+
+def _record(files: list[SqlFile]) -> sql.Composed:
+    rows = sql.SQL(",\n  ").join(
+        sql.SQL("({}, {})").format(sql.Literal(f.path), sql.Literal(f.checksum)) for f in files
+    )
+    return sql.SQL(
+        "insert into publish.file (path, checksum) values\n  {}\n"
+        "on conflict (path) do update set checksum = excluded.checksum, applied_at = now()"
+    ).format(rows)
+
+
+def _installed(conn: Connection) -> dict[str, str]:
+    if not _exists(conn, "publish.file"):
+        return {}
+    return dict(conn.execute("select f.path, f.checksum from publish.file f").fetchall())
+
+
+def _exists(conn: Connection, name: str) -> bool:
+    resolver = "to_regclass" if "." in name else "to_regnamespace"
+    row = conn.execute(f"select {resolver}(%s) is not null", [name]).fetchone()
+    return bool(row and row[0])
+
+
+@contextmanager
+def _locked(conn: Connection) -> Iterator[None]:
+    conn.execute("select pg_advisory_lock(%s, %s)", LOCK)
+    try:
+        yield
+    finally:
+        conn.execute("select pg_advisory_unlock(%s, %s)", LOCK)

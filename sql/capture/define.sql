@@ -1,0 +1,103 @@
+-- The part of publish_define that writes; its locks are those of one row of publish.kind.
+create or replace function publish.define(
+  kind text,
+  view regclass,
+  key text[],
+  schema_version int,
+  validator regprocedure,
+  retention interval
+) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_view text := (
+    select format('%I.%I', n.nspname, c.relname)
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.oid = define.view
+  );
+  v_validator text := (
+    select format('%I.%I', n.nspname, p.proname)
+      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where p.oid = define.validator
+  );
+  v_key text[] := define.key;
+  v_missing text;
+  v_old publish.kind;
+begin
+  if coalesce(define.kind, '') = '' or octet_length(define.kind) > 200 then
+    raise exception 'a kind is named by 1 to 200 bytes of text' using
+      errcode = 'PT400',
+      detail = format('kind %L', left(define.kind, 60)),
+      hint = 'Choose a short name, such as the entity''s.';
+  end if;
+  if coalesce(define.schema_version, 0) < 1 then
+    raise exception 'schema_version must be 1 or more' using
+      errcode = 'PT400',
+      detail = format('kind %L, schema_version %s', define.kind, coalesce(define.schema_version::text, 'null')),
+      hint = 'Start at 1 and raise it when the payload''s shape changes.';
+  end if;
+  if define.retention <= interval '0' then
+    raise exception 'retention must be longer than nothing' using
+      errcode = 'PT400',
+      detail = format('kind %L, retention %s', define.kind, define.retention),
+      hint = 'Pass an interval such as ''30 days'', or null to keep every row.';
+  end if;
+  if define.validator is not null and not exists (
+    select from pg_proc p
+     where p.oid = define.validator
+       and p.proargtypes = '3802'::oidvector and p.prorettype = 'boolean'::regtype and not p.proretset
+  ) then
+    raise exception 'a validator takes one jsonb and returns boolean' using
+      errcode = 'PT400',
+      detail = format('kind %L, validator %s', define.kind, define.validator),
+      hint = 'Create it as: function name(payload jsonb) returns boolean.';
+  end if;
+
+  if v_view is null then
+    if v_key is not null then
+      raise exception 'a key needs a view' using
+        errcode = 'PT400',
+        detail = format('kind %L, key %s', define.kind, v_key),
+        hint = 'Pass view as well, or leave key out for a payload kind.';
+    end if;
+  else
+    v_key := coalesce(v_key, array['id']);
+    select k.name into v_missing
+      from unnest(v_key) as k (name)
+     where not exists (
+       select from pg_attribute a
+        where a.attrelid = define.view and a.attname = k.name and a.attnum > 0 and not a.attisdropped
+     )
+     limit 1;
+    if found or cardinality(v_key) = 0
+       or cardinality(v_key) <> (select count(distinct k.name) from unnest(v_key) as k (name)) then
+      raise exception 'the view does not have the key column' using
+        errcode = 'PT400',
+        detail = format('kind %L, view %s, key %s, missing %L', define.kind, v_view, v_key, v_missing),
+        hint = 'Name the view''s key columns, each once: key => ''{id}''.';
+    end if;
+  end if;
+
+  select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
+  insert into publish.kind as k (kind, view, key, schema_version, validator, retention)
+  values (define.kind, v_view, v_key, define.schema_version, v_validator, define.retention)
+  on conflict on constraint kind_pkey do update
+     set view = excluded.view, key = excluded.key, schema_version = excluded.schema_version,
+         validator = excluded.validator, retention = excluded.retention, updated_at = now();
+
+  if v_old.kind is not null and v_view is not null
+     and (v_view, v_key, define.schema_version)
+         is distinct from (v_old.view, v_old.key, v_old.schema_version) then
+    perform publish.mark_kind(define.kind);
+  end if;
+  -- What was set aside may be right now.
+  update publish.quarantine q set next_attempt_at = clock_timestamp() where q.kind = define.kind;
+end
+$$;
+comment on function publish.define(text, regclass, text[], int, regprocedure, interval) is
+  'Writes the definition for publish_define, which documents it.';
+revoke all on function publish.define(text, regclass, text[], int, regprocedure, interval) from public;
+grant execute on function publish.define(text, regclass, text[], int, regprocedure, interval)
+  to publish_admin;

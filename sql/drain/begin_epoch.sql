@@ -1,0 +1,45 @@
+-- Called under the drain's lock.
+create or replace function publish.begin_epoch(head bigint) returns boolean
+language plpgsql
+as $$
+declare
+  v_last publish.epoch;
+  v_here publish.epoch;
+begin
+  select e.* into v_last from publish.epoch e order by e.epoch_no desc limit 1;
+  select s.system_identifier, d.oid, 'publish.published'::regclass,
+         ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
+    into v_here.system_identifier, v_here.database_oid, v_here.relation_oid, v_here.timeline
+    from pg_control_system() s, pg_database d
+   where d.datname = current_database();
+  if (v_here.system_identifier, v_here.timeline, v_here.database_oid, v_here.relation_oid)
+     is not distinct from
+     (v_last.system_identifier, v_last.timeline, v_last.database_oid, v_last.relation_oid) then
+    return false;
+  end if;
+  insert into publish.epoch
+    (epoch_no, first_rev, system_identifier, timeline, database_oid, relation_oid)
+  values (coalesce(v_last.epoch_no, 0) + 1, begin_epoch.head, v_here.system_identifier,
+          v_here.timeline, v_here.database_oid, v_here.relation_oid);
+  if v_here.system_identifier = v_last.system_identifier then
+    return false;
+  end if;
+  -- Visible, yet of a transaction that has not begun here: another cluster's row.
+  with restored as (
+    delete from publish.outbox o
+     where o.xid >= pg_snapshot_xmax(pg_current_snapshot())
+       and o.xid is distinct from pg_current_xact_id_if_assigned()
+    returning o.*
+  )
+  insert into publish.outbox (seq, kind, source_id, payload, deleted, headers, enqueued_at)
+  select r.seq, r.kind, r.source_id, r.payload, r.deleted, r.headers, r.enqueued_at
+    from restored r
+   order by r.seq;
+  return true;
+end
+$$;
+comment on function publish.begin_epoch(bigint) is
+  'Begins an epoch at this head when the cluster, its timeline, the database or the table is not '
+  'what the last epoch knew. True when it is another cluster: stored snapshots mean nothing here, '
+  'and outbox rows with transaction ids from the future were enqueued again in this transaction.';
+revoke all on function publish.begin_epoch(bigint) from public;

@@ -1,0 +1,57 @@
+-- Each level of the bisection runs in a subtransaction of its own. Errors that say nothing about
+-- the keys (timeouts, deadlocks, lack of memory or disk) are passed on: the drain is tried again.
+create or replace function publish.project(
+  kind text,
+  source_ids text[],
+  seqs bigint[],
+  headers jsonb[]
+) returns table (
+  source_id text, seq bigint, payload jsonb, deleted boolean, headers_of jsonb, sqlstate_of text, message text
+)
+language plpgsql
+rows 500
+as $$
+declare
+  v_count int := cardinality(project.source_ids);
+  v_half int := v_count / 2;
+  v_sqlstate text;
+  v_message text;
+begin
+  return query
+    select p.* from publish.project_keys(project.kind, project.source_ids, project.seqs, project.headers) p;
+exception
+  when operator_intervention or transaction_rollback or insufficient_resources
+       or object_not_in_prerequisite_state or system_error or internal_error then
+    raise;
+  when others then
+    get stacked diagnostics v_sqlstate = returned_sqlstate, v_message = message_text;
+    -- Does the view fail for no key at all? Then it is the view, and every key waits for it.
+    if v_count > 1 then
+      begin
+        perform from publish.project_keys(project.kind, '{}', '{}', '{}');
+      exception when others then
+        v_count := 1;
+      end;
+    end if;
+    if v_count = 1 then
+      return query
+        select u.source_id, u.seq, null::jsonb, false, u.headers, v_sqlstate, v_message
+          from unnest(project.source_ids, project.seqs, project.headers) as u (source_id, seq, headers);
+    else
+      -- One key spelled in two ways may be in both halves.
+      return query
+        select distinct on (h.source_id) h.*
+          from (select p.* from publish.project(project.kind, project.source_ids[:v_half],
+                                                project.seqs[:v_half], project.headers[:v_half]) p
+                union all
+                select p.* from publish.project(project.kind, project.source_ids[v_half + 1:],
+                                                project.seqs[v_half + 1:],
+                                                project.headers[v_half + 1:]) p) h
+         order by h.source_id, h.seq desc;
+    end if;
+end
+$$;
+comment on function publish.project(text, text[], bigint[], jsonb[]) is
+  'publish.project_keys, with keys that fail found by bisection and returned with SQLSTATE and '
+  'message instead of a payload.';
+revoke all on function publish.project(text, text[], bigint[], jsonb[]) from public;

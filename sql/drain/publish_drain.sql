@@ -1,0 +1,96 @@
+-- The single writer. The lock is tried, never waited for, and held to the end of the caller's
+-- transaction; READ COMMITTED gives each statement below a snapshot taken after it. A crash or
+-- rollback at any point leaves nothing. Plans are pinned to indexes: the tables may be empty when
+-- a session plans and large minutes later. Session settings that change a value's text are pinned,
+-- so that equal data has an equal hash.
+create or replace function public.publish_drain(batch int default 500)
+returns table (
+  scanned int, keys int, published int, unchanged int, quarantined int, head bigint, busy boolean
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+  v_began timestamptz := clock_timestamp();
+  v_state publish.drain;
+  v_batch record;
+  v_done record;
+begin
+  if coalesce(publish_drain.batch, 0) < 1 then
+    raise exception 'batch must be 1 or more' using
+      errcode = 'PT400',
+      detail = format('batch %s', coalesce(publish_drain.batch::text, 'null')),
+      hint = 'Pass the number of outbox rows to drain at most, such as 500.';
+  end if;
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'publish_drain needs a READ COMMITTED transaction' using
+      errcode = 'PT400',
+      detail = format('This transaction is %s: its snapshot may be older than the lock.',
+                      upper(current_setting('transaction_isolation'))),
+      hint = 'Begin the transaction with: begin isolation level read committed';
+  end if;
+  if not pg_try_advisory_xact_lock(1886741100, 0) then
+    return query select 0, 0, 0, 0, 0, public.publish_head(), true;
+    return;
+  end if;
+
+  select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
+  if not found then
+    v_state.drain_id := 0;
+    v_state.head := 0;
+    v_state.drained := '3:3:'; -- nothing: 3 is the first transaction a cluster runs
+  end if;
+  if publish.begin_epoch(v_state.head) then
+    v_state.drained := '3:3:';
+    v_state.partial_xid := null;
+    v_state.partial_seq := null;
+  end if;
+  if publish.release_due(publish_drain.batch)
+     and v_state.partial_xid = pg_current_xact_id_if_assigned() then
+    -- A retry has a lower seq than what this transaction drained before: look at all its rows again.
+    v_state.partial_xid := null;
+    v_state.partial_seq := null;
+  end if;
+  select b.* into v_batch
+    from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
+                            publish_drain.batch) b;
+  if v_batch.scanned = 0 then
+    return query select 0, 0, 0, 0, 0, v_state.head, false;
+    return;
+  end if;
+
+  select a.* into v_done
+    from publish.apply_batch(v_state.head, v_began, v_batch.kinds, v_batch.source_ids, v_batch.seqs,
+                             v_batch.payloads, v_batch.deleted, v_batch.headers) a;
+  return query
+    insert into publish.drain as d
+      (drain_id, head_before, head, drained, partial_xid, partial_seq, scanned, keys, published,
+       unchanged, quarantined, lag, duration, at)
+    values (v_state.drain_id + 1, v_state.head, v_state.head + v_done.published, v_batch.drained,
+            v_batch.partial_xid, v_batch.partial_seq, v_batch.scanned, v_done.keys, v_done.published,
+            v_done.keys - v_done.published - v_done.quarantined, v_done.quarantined,
+            clock_timestamp() - v_batch.oldest, clock_timestamp() - v_began, clock_timestamp())
+    returning d.scanned, d.keys, d.published, d.unchanged, d.quarantined, d.head, false;
+  if v_done.published > 0 then
+    perform pg_notify('publish', (v_state.head + v_done.published)::text);
+  end if;
+end
+$$;
+comment on function public.publish_drain(int) is
+  'Publishes the next outbox rows, at most batch of them, and returns one row: rows scanned, '
+  'distinct keys, published, unchanged, quarantined, the head rev, and busy = true when another '
+  'drain holds the lock (then nothing was done). A source transaction is cut only if it alone is '
+  'larger than the batch. Notifies channel "publish" with the new head. '
+  'Errors: PT400 batch below 1, or not READ COMMITTED.';
+revoke all on function public.publish_drain(int) from public;
+grant execute on function public.publish_drain(int) to publish_worker, publish_admin;

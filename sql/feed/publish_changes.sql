@@ -1,0 +1,67 @@
+-- Head, epoch, floor and rows are read in the caller's one snapshot; no snapshot function is used,
+-- so it works on a hot standby.
+create or replace function public.publish_changes(
+  since bigint default 0,
+  batch int default 500,
+  kinds text[] default null,
+  base bigint default null,
+  epoch uuid default null
+) returns table (
+  rev bigint, kind text, pub_id uuid, schema_version int, deleted boolean, payload jsonb,
+  payload_hash bytea, headers jsonb, created_at timestamptz, updated_at timestamptz
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+rows 500
+as $$
+declare
+  v_broken text;
+begin
+  perform publish.check_page(publish_changes.since, publish_changes.batch, publish_changes.base,
+                             publish_changes.kinds);
+  select s.broken into v_broken
+    from publish.cursor_state(publish_changes.since, publish_changes.base, publish_changes.epoch) s;
+  if v_broken is not null then
+    raise exception 'this cursor cannot be continued' using
+      errcode = 'PT410',
+      detail = v_broken,
+      hint = 'Drop what was read, and begin again: since 0, with base = publish_head().';
+  end if;
+  if publish_changes.kinds is null then
+    return query
+      select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.payload_hash,
+             p.headers, p.created_at, p.updated_at
+        from publish.published p
+       where p.rev > publish_changes.since
+         and (not p.deleted or p.rev > coalesce(publish_changes.base, 0))
+       order by p.rev
+       limit publish_changes.batch;
+  else
+    return query
+      select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.payload_hash,
+             p.headers, p.created_at, p.updated_at
+        from (select distinct k.kind from unnest(publish_changes.kinds) as k (kind)) k
+       cross join lateral (
+         select p.*
+           from publish.published p
+          where p.kind = k.kind and p.rev > publish_changes.since
+            and (not p.deleted or p.rev > coalesce(publish_changes.base, 0))
+          order by p.rev
+          limit publish_changes.batch
+       ) p
+       order by p.rev
+       limit publish_changes.batch;
+  end if;
+end
+$$;
+comment on function public.publish_changes(bigint, int, text[], bigint, uuid) is
+  'The next changes after rev "since", in rev order, at most batch; each key''s newest change only. '
+  'kinds: only these. base: publish_head() as it was when this reader began at 0; tombstones up to '
+  'it are left out. epoch: what the reader last saw. Errors: PT410 the cursor cannot be continued '
+  '(above the head, pruned, or of a life of the database that ended), PT400 bad argument.';
+revoke all on function public.publish_changes(bigint, int, text[], bigint, uuid) from public;
+grant execute on function public.publish_changes(bigint, int, text[], bigint, uuid)
+  to publish_reader, publish_worker, publish_admin;

@@ -1,0 +1,24 @@
+create or replace function public.publish_pub_id(kind text, source_id text) returns uuid
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  perform publish.check_kind(publish_pub_id.kind);
+  return (
+    select p.pub_id
+      from publish.published p
+     where p.kind = publish_pub_id.kind and p.source_id = publish_pub_id.source_id
+     order by p.rev desc
+     limit 1
+  );
+end
+$$;
+comment on function public.publish_pub_id(text, text) is
+  'The public id of a source key, also of a deleted one; null if it was never published. '
+  'Errors: PT404 kind not defined.';
+revoke all on function public.publish_pub_id(text, text) from public;
+grant execute on function public.publish_pub_id(text, text)
+  to publish_reader, publish_writer, publish_worker, publish_admin;

@@ -1,0 +1,50 @@
+-- Bounded steps. Pruning needs the drain's lock and is skipped when a drain runs. TRUNCATE comes
+-- last: its ACCESS EXCLUSIVE locks, on slots no current transaction writes, last to commit.
+create or replace function public.publish_maintain(
+  batch int default 10000,
+  tombstone_retention interval default interval '30 days',
+  out slots_emptied int,
+  out drains_trimmed int,
+  out rows_pruned int,
+  out busy boolean
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  if coalesce(publish_maintain.batch, 0) < 1 or publish_maintain.tombstone_retention is null then
+    raise exception 'batch must be 1 or more, and tombstone_retention an interval' using
+      errcode = 'PT400',
+      detail = format('batch %s, tombstone_retention %s', coalesce(publish_maintain.batch::text, 'null'),
+                      coalesce(publish_maintain.tombstone_retention::text, 'null')),
+      hint = 'Leave them out for 10000 rows and 30 days.';
+  end if;
+  publish_maintain.busy := not pg_try_advisory_xact_lock(1886741100, 0);
+  publish_maintain.rows_pruned := 0;
+  publish_maintain.drains_trimmed := 0;
+  if not publish_maintain.busy then
+    publish_maintain.rows_pruned :=
+      publish.prune(publish_maintain.batch, publish_maintain.tombstone_retention);
+    delete from publish.drain d
+     where d.drain_id in (
+       select l.drain_id
+         from publish.drain l
+        where l.drain_id <= (select max(m.drain_id) - 10000 from publish.drain m)
+        order by l.drain_id
+        limit publish_maintain.batch);
+    get diagnostics publish_maintain.drains_trimmed = row_count;
+  end if;
+  publish_maintain.slots_emptied :=
+    (select count(*) from generate_series(0, 2) as s (slot) where publish.empty_slot(s.slot));
+end
+$$;
+comment on function public.publish_maintain(int, interval) is
+  'Empties drained outbox slots, trims the drain history to 10,000 rows and ten minutes, and prunes: tombstones '
+  'older than tombstone_retention, and rows of kinds with a retention, at most batch of each. '
+  'busy = true: a drain was running and nothing was pruned or trimmed. Errors: PT400 bad argument.';
+revoke all on function public.publish_maintain(int, interval) from public;
+grant execute on function public.publish_maintain(int, interval) to publish_worker, publish_admin;

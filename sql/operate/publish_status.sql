@@ -1,0 +1,49 @@
+-- Counts what is visible and not drained without snapshot functions: right on a standby too.
+create or replace function public.publish_status(
+  out head bigint,
+  out depth bigint,
+  out lag interval,
+  out delayed bigint,
+  out quarantined bigint,
+  out epoch uuid,
+  out floor bigint,
+  out last_drain_at timestamptz,
+  out last_drain_duration interval,
+  out last_drain_scanned int,
+  out last_drain_published int
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+  v_state publish.drain;
+begin
+  select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
+  v_state.drained := coalesce(v_state.drained, '3:3:');
+  select count(*), clock_timestamp() - min(o.enqueued_at)
+    into publish_status.depth, publish_status.lag
+    from publish.outbox o
+   where (o.xid >= pg_snapshot_xmax(v_state.drained)
+          or o.xid = any (array(select pg_snapshot_xip(v_state.drained))))
+     and (o.xid = v_state.partial_xid and o.seq <= v_state.partial_seq) is not true;
+  publish_status.head := coalesce(v_state.head, 0);
+  publish_status.delayed := (select count(*) from publish.delayed d);
+  publish_status.quarantined := (select count(*) from publish.quarantine q);
+  publish_status.epoch := (select e.epoch from publish.epoch e order by e.epoch_no desc limit 1);
+  publish_status.floor :=
+    coalesce((select f.floor from publish.floor f order by f.floor desc limit 1), 0);
+  publish_status.last_drain_at := v_state.at;
+  publish_status.last_drain_duration := v_state.duration;
+  publish_status.last_drain_scanned := v_state.scanned;
+  publish_status.last_drain_published := v_state.published;
+end
+$$;
+comment on function public.publish_status() is
+  'One row: head rev; depth, the outbox rows still to drain; lag, the age of the oldest of them '
+  '(null when there is none); delayed and quarantined rows; epoch; floor, the highest pruned rev; '
+  'and the last drain that did something.';
+revoke all on function public.publish_status() from public;
+grant execute on function public.publish_status() to publish_reader, publish_worker, publish_admin;

@@ -1,0 +1,128 @@
+"""One server per session, one migrated template database, a fresh clone for every test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import servers
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from pgpublish.embedded import Cluster
+from pgpublish.migrate import migrate
+
+Connection = psycopg.Connection[Any]
+Connect = Callable[..., Connection]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--server", choices=["debian", "embedded"], default="embedded",
+        help="which PostgreSQL the tests run on",
+    )  # fmt: skip
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"server: {config.getoption('--server')}"
+
+
+@pytest.fixture(scope="session")
+def server_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.config.getoption("--server")
+    return kind
+
+
+@pytest.fixture(scope="session")
+def cluster(server_kind: str) -> Iterator[Cluster]:
+    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+    cluster = servers.new_cluster(server_kind, root)
+    try:
+        cluster.create()
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: Cluster) -> Iterator[Connection]:
+    with psycopg.connect(cluster.url(), autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster, admin: Connection) -> str:
+    admin.execute("create database pgpublish_template")
+    with psycopg.connect(cluster.url("pgpublish_template"), autocommit=True) as conn:
+        migrate(conn)
+    return "pgpublish_template"
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def new_database(admin: Connection) -> Iterator[Callable[[str | None], str]]:
+    """Makes databases that are dropped after the test: from a template, or empty."""
+    made: list[str] = []
+
+    def make(template: str | None = None) -> str:
+        name = f"test_{next(_numbers)}"
+        statement = sql.SQL("create database {} template {}").format(
+            sql.Identifier(name), sql.Identifier(template or "template0")
+        )
+        admin.execute(statement)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(new_database: Callable[[str | None], str], template: str) -> str:
+    return new_database(template)
+
+
+@pytest.fixture
+def url(cluster: Cluster, database: str) -> str:
+    return cluster.url(database)
+
+
+@pytest.fixture
+def connect(url: str) -> Iterator[Connect]:
+    """Opens sessions on this test's database: autocommit, rows as named tuples."""
+    opened: list[Connection] = []
+
+    def open_session(**options: Any) -> Connection:
+        conn = psycopg.connect(
+            url, **{"autocommit": True, "row_factory": namedtuple_row, **options}
+        )
+        opened.append(conn)
+        return conn
+
+    yield open_session
+    for conn in opened:
+        conn.close()
+
+
+@pytest.fixture
+def db(connect: Connect) -> Connection:
+    return connect()
+
+
+@pytest.fixture(scope="session")
+def pgtap_connection(cluster: Cluster, admin: Connection, template: str) -> Iterator[Connection]:
+    admin.execute(f"create database pgpublish_tap template {template}")
+    with psycopg.connect(cluster.url("pgpublish_tap"), autocommit=True) as conn:
+        servers.load_pgtap(conn)
+        yield conn

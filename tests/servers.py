@@ -1,0 +1,79 @@
+"""The real servers the tests run on: Debian's PostgreSQL and the embedded one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import psycopg
+
+from pgpublish import embedded
+from pgpublish.embedded import Cluster
+
+SETTINGS = {
+    "fsync": "off",
+    "max_prepared_transactions": "20",
+    "max_wal_senders": "4",
+    "wal_level": "logical",
+    "max_connections": "60",
+    "log_min_messages": "warning",
+}
+
+
+def debian_bin() -> Path:
+    """The newest Debian server that has pgTAP and plpgsql_check."""
+    for version in sorted(Path("/usr/lib/postgresql").glob("*"), key=lambda p: -int(p.name)):
+        extensions = Path("/usr/share/postgresql") / version.name / "extension"
+        if (version / "bin/postgres").exists() and all(
+            (extensions / f"{name}.control").exists() for name in ("pgtap", "plpgsql_check")
+        ):
+            return version / "bin"
+    raise RuntimeError(
+        "Debian's PostgreSQL with pgTAP and plpgsql_check is not installed; as root: "
+        "apt-get install postgresql postgresql-15-pgtap postgresql-15-plpgsql-check"
+    )
+
+
+def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
+    """A server of kind "debian" or "embedded" in folder, not created yet."""
+    user = embedded.unprivileged_user()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    bin = (
+        embedded.reachable(embedded.binaries(), user, folder)
+        if kind == "embedded"
+        else debian_bin()
+    )
+    return Cluster(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
+
+
+def load_pgtap(conn: psycopg.Connection[object]) -> None:
+    """pgTAP, also into a server that lacks the extension: its script is plain SQL."""
+    available = conn.execute(
+        "select from pg_available_extensions e where e.name = 'pgtap'"
+    ).fetchone()
+    if available is not None:
+        conn.execute("create extension pgtap")
+        return
+    scripts = sorted(Path("/usr/share/postgresql").glob("*/extension/pgtap--?.?.?.sql")) or sorted(
+        Path("/usr/share/postgresql").glob("*/extension/pgtap--*.sql")
+    )
+    text = scripts[-1].read_text()
+    conn.execute(
+        "\n".join(line for line in text.splitlines() if not line.startswith("\\")).encode()
+    )
+
+
+def psql() -> str:
+    found = shutil.which("psql")
+    if found is None:
+        raise RuntimeError("psql is not installed; as root: apt-get install postgresql-client")
+    return found
+
+
+def run_psql(url: str, *args: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [psql(), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url, *args],
+        input=text, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
