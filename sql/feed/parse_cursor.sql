@@ -15,6 +15,10 @@ begin
     parse_cursor.since := 0;
     return;
   end if;
+  if parse_cursor.cursor ~ '^[0-9]{1,18}$' then
+    parse_cursor.since := parse_cursor.cursor;
+    return;
+  end if;
   v_part := regexp_match(parse_cursor.cursor, '^1\.(0|[0-9a-f]{32})\.([0-9]{1,18})\.([0-9]{1,18})$');
   if v_part is null then
     raise exception 'this is not a cursor of publish_page' using
@@ -28,5 +32,6 @@ begin
 end
 $$;
 comment on function publish.parse_cursor(text) is
-  'Parts of a publish_page cursor; null is the beginning. Errors: PT400 not a cursor.';
+  'Parts of a publish_page cursor; null is the beginning, a plain rev is a cursor without epoch '
+  'and base. Errors: PT400 not a cursor.';
 revoke all on function publish.parse_cursor(text) from public;

@@ -24,7 +24,8 @@ begin
                               'changes', '[]'::jsonb, 'more', true, 'reset', true,
                               'reason', v_state.broken);
   end if;
-  v_cursor.base := coalesce(v_cursor.base, v_state.head);
+  -- Who begins needs no tombstone of before; who has read to a rev needs every later one.
+  v_cursor.base := coalesce(v_cursor.base, nullif(v_cursor.since, 0), v_state.head);
 
   select coalesce(jsonb_agg(c.change order by c.rev) filter (where c.fits), '[]'),
          max(c.rev) filter (where c.fits),
@@ -50,8 +51,8 @@ begin
 end
 $$;
 comment on function public.publish_page(text, int, text[]) is
-  'One page of the feed as JSON: epoch, cursor (pass it to the next call), head, changes (at most '
-  'batch), more (there is another page now), reset. reset = true: the cursor cannot be continued, '
+  'One page of the feed as JSON: epoch, cursor (pass it to the next call; null begins, and a plain '
+  'rev goes on after it), head, changes (at most batch), more (there is another page now), reset. reset = true: the cursor cannot be continued, '
   '"reason" says why; drop what was read and begin with a null cursor. '
   'Errors: PT400 broken cursor or bad argument, PT404 kind not defined.';
 revoke all on function public.publish_page(text, int, text[]) from public;

@@ -1,0 +1,48 @@
+# The words a contributor types. Each target installs what it needs into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+SERVERS ?= debian embedded
+
+.PHONY: demo test lint pytest bench format clean
+
+demo: .venv/demo
+	$(BIN)/pgpublish demo
+
+test: lint pytest
+
+lint: .venv/dev
+	$(BIN)/ruff format --check harness tests bench
+	$(BIN)/ruff check harness tests bench
+	$(BIN)/mypy
+
+pytest: .venv/dev
+	tests/install-servers
+	set -e; for server in $(SERVERS); do \
+	  timeout 600 $(BIN)/pytest -n 2 --server $$server; \
+	done
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+format: .venv/dev
+	$(BIN)/ruff format harness tests bench
+	$(BIN)/ruff check --fix harness tests bench
+
+clean:
+	rm -rf .venv dist bench/results .pytest_cache .mypy_cache .ruff_cache
+
+.venv/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "pgpublish needs Python 3.11 or later: make PYTHON=python3.12 …" >&2; exit 1; }
+	$(PYTHON) -m venv .venv \
+	  || { echo "as root: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade pip
+	@touch $@
+
+.venv/demo: .venv/pip pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+.venv/dev: .venv/pip pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,337 @@
+"""The command. Data goes to stdout, everything else to stderr.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 the schema is missing or
+of another version, 5 another session holds the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+import psycopg
+from tabulate import tabulate
+
+from pgpublish import __version__, capture, embedded, feed, migrate, operate
+from pgpublish import drain as drain_room
+from pgpublish.database import Connection, connect
+from pgpublish.errors import ConnectionFailed, Locked, PublishError, translate
+
+EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
+is not installed there or is of another version, 5 another session is draining."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Commands(click.Group):
+    """Says every PublishError as message, detail and hint, with its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except psycopg.Error as error:
+            fail(translate(error))
+        except PublishError as error:
+            fail(error)
+
+
+def fail(error: PublishError) -> None:
+    click.echo(f"pgpublish: {error.message}", err=True)
+    if error.detail:
+        click.echo(f"  {error.detail.strip()}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint.strip()}", err=True)
+    raise SystemExit(error.exit_code)
+
+
+class Database:
+    """How to connect, as the options before the command say."""
+
+    def __init__(self, url: str | None, use_embedded: bool) -> None:
+        self.url = url
+        self.use_embedded = use_embedded
+
+    @contextmanager
+    def server(self) -> Iterator[None]:
+        """Runs the embedded server meanwhile, if that was asked for."""
+        if not self.use_embedded:
+            yield
+            return
+        with embedded.server(embedded.home()) as cluster:
+            self.url = cluster.url()
+            yield
+
+    def connect(self) -> Connection:
+        return connect(self.url)
+
+
+def with_connection(
+    *, current: bool = True
+) -> Callable[[Callable[Concatenate[Connection, P], R]], Callable[P, R]]:
+    """Passes an open connection; current: only if the schema is exactly this version's."""
+
+    def decorate(command: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
+        @wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            database = click.get_current_context().find_object(Database)
+            assert database is not None
+            with database.server(), database.connect() as conn:
+                if current:
+                    migrate.require_current(conn)
+                return command(conn, *args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Event]:
+    """An event that SIGTERM and SIGINT set; a second signal acts as usual."""
+    stop = Event()
+    before: dict[signal.Signals, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+batch_option = click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=500, show_default=True,
+    help="Rows in one transaction, at most.",
+)  # fmt: skip
+
+
+@click.group(cls=Commands, epilog=EPILOG)
+@click.option(
+    "--database-url", metavar="URL",
+    help="postgresql://… or host=… dbname=…; else DATABASE_URL, else libpq's PG* variables.",
+)  # fmt: skip
+@click.option(
+    "--embedded", "use_embedded", is_flag=True,
+    help="Run an embedded PostgreSQL for this command; its data stays in PGPUBLISH_HOME.",
+)  # fmt: skip
+@click.version_option(__version__)
+@click.pass_context
+def main(ctx: click.Context, database_url: str | None, use_embedded: bool) -> None:
+    """Publish SQL views and payloads as a revisioned change feed inside PostgreSQL.
+
+    Start with `pgpublish demo`, or with `pgpublish migrate` on your own database.
+    """
+    if database_url and use_embedded:
+        raise click.UsageError("--database-url and --embedded name two servers; pass one.")
+    ctx.obj = Database(database_url, use_embedded)
+
+
+@main.command("migrate")
+@click.option("--check", is_flag=True, help="Only say what would change; exit 4 if anything would.")
+@json_option
+@with_connection(current=False)
+def migrate_command(conn: Connection, check: bool, as_json: bool) -> None:
+    """Install pgpublish in the database, or bring it to this version."""
+    files = migrate.pending(conn) if check else migrate.migrate(conn)
+    if as_json:
+        click.echo(json.dumps([file.path for file in files]))
+    elif check:
+        for file in files:
+            click.echo(file.path)
+    else:
+        count = sum(file.path.startswith("migrations/") for file in files)
+        click.echo(
+            f"applied {count} migrations and {len(files) - count} function files"
+            if files
+            else "nothing to do"
+        )
+    if check and files:
+        raise SystemExit(4)
+
+
+@main.command("sql")
+def sql_command() -> None:
+    """Print the complete DDL, for psql: `pgpublish sql | psql`."""
+    click.echo(migrate.ddl(), nl=False)
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="End when nothing is left to drain.")
+@batch_option
+@json_option
+@click.pass_obj
+def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
+    """Publish what was enqueued, until SIGTERM; wakes within milliseconds.
+
+    Several may run: one drains, the others stand by. Prints a line per drain that did something.
+    """
+
+    def report(drained: drain_room.Drained) -> None:
+        click.echo(
+            json.dumps(asdict(drained))
+            if as_json
+            else f"head {drained.head}: scanned {drained.scanned}, keys {drained.keys}, "
+            f"published {drained.published}, unchanged {drained.unchanged}, "
+            f"quarantined {drained.quarantined}"
+        )
+
+    with database.server(), stop_on_signals() as stop:
+        if once:
+            with database.connect() as conn:
+                migrate.require_current(conn)
+                for drained in drain_room.drain_all(conn, batch):
+                    if drained.busy:
+                        raise Locked("another session is draining", hint="Let it go on, or retry.")
+                    if drained.scanned:
+                        report(drained)
+            return
+        with database.connect() as conn:
+            migrate.require_current(conn)
+        reconnect(database, stop, lambda conn: drain_room.run(
+            conn, stop, batch=batch, report=report, warn=log))  # fmt: skip
+
+
+def reconnect(database: Database, stop: Event, work: Callable[[Connection], None]) -> None:
+    """Runs work on a connection, and again on a new one when that is lost, until stop is set."""
+    delay = 0.1
+    while not stop.is_set():
+        try:
+            with database.connect() as conn:
+                delay = 0.1
+                work(conn)
+        except ConnectionFailed as error:
+            log(f"connection lost, trying again in {delay:.1f} s: {error.message}")
+            stop.wait(delay)
+            delay = min(delay * 2, 10.0)
+
+
+def log(message: str) -> None:
+    click.echo(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {message}", err=True)
+
+
+@main.command()
+@click.option("--since", metavar="REV", default="0", show_default=True,
+              help="Changes after this rev, or after a cursor of publish_page.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True, help="Only this kind; may be given again.")
+@click.option("--follow", is_flag=True, help="Go on with new changes until interrupted.")
+@batch_option
+@json_option
+@with_connection()
+def changes(
+    conn: Connection, since: str, kinds: tuple[str, ...], follow: bool, batch: int, as_json: bool
+) -> None:
+    """Print each key's newest change after a rev, in rev order.
+
+    With --json, one JSON object a line.
+    """
+    with stop_on_signals() if follow else nullcontext() as stop:
+        pages = feed.read(conn, since, batch=batch, kinds=list(kinds) or None, follow=stop)
+        for number, page in enumerate(pages):
+            if number == 0 and not as_json:
+                click.echo(CHANGE.format("rev", "kind", "pub_id", "deleted", "payload"))
+            for change in page.changes:
+                click.echo(json.dumps(change) if as_json else show(change))
+            sys.stdout.flush()
+            if stop is not None and stop.is_set():
+                return
+
+
+CHANGE = "{:>9}  {:<12}  {:<36}  {:<7}  {}"
+
+
+def show(change: dict[str, Any]) -> str:
+    payload = "" if change["deleted"] else json.dumps(change["payload"], ensure_ascii=False)
+    line = CHANGE.format(
+        change["rev"],
+        change["kind"],
+        change["pub_id"],
+        "yes" if change["deleted"] else "no",
+        payload,
+    )
+    width = terminal_width()
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def terminal_width() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 100_000  # a pipe or a file: whole lines
+
+
+@main.command()
+@click.argument("kind")
+@click.option("--after", help="Begin after this key, as an interrupted run printed it.")
+@click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=1000, show_default=True,
+    help="Keys in one transaction.",
+)  # fmt: skip
+@json_option
+@with_connection()
+def backfill(conn: Connection, kind: str, after: str | None, batch: int, as_json: bool) -> None:
+    """Mark every key of KIND's view dirty, so that the drain publishes what exists already."""
+    marked, next_key = 0, after
+    try:
+        with click.progressbar(
+            length=max(1, capture.estimated_keys(conn, kind)), label=f"backfill {kind}",
+            file=sys.stderr, show_pos=True,
+        ) as bar:  # fmt: skip
+            for next_key, count in capture.backfill(conn, kind, after=after, batch=batch):
+                marked += count
+                bar.length = max(bar.length or 0, marked) if next_key else max(1, marked)
+                bar.update(count)
+    except KeyboardInterrupt:
+        click.echo(f"stopped; go on with: pgpublish backfill {kind} --after {next_key!r}", err=True)
+        raise SystemExit(1) from None
+    click.echo(json.dumps({"kind": kind, "marked": marked}) if as_json else f"marked {marked} keys")
+
+
+@main.command()
+@json_option
+@with_connection()
+def status(conn: Connection, as_json: bool) -> None:
+    """Show head, depth and lag of the feed, and the last drain."""
+    row = asdict(operate.status(conn))
+    if as_json:
+        click.echo(json.dumps({name: plain(value) for name, value in row.items()}))
+    else:
+        click.echo(tabulate([(n, "-" if v is None else plain(v)) for n, v in row.items()],
+                            tablefmt="plain", disable_numparse=True))  # fmt: skip
+
+
+def plain(value: object) -> object:
+    """A value of JSON's types; intervals in seconds."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+@main.command()
+@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR",
+              help="Keep the server's data in DIR, to look around afterwards.")  # fmt: skip
+def demo(keep: Path | None) -> None:
+    """Publish 28,000 airports from an embedded PostgreSQL, edit some, and show what arrives."""
+    from pgpublish import demo as script
+
+    script.run(keep)

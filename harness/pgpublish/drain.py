@@ -1,0 +1,92 @@
+"""The drain loop: what pg_cron can do each second, done each few milliseconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+
+from pgpublish.database import Connection, call
+from pgpublish.errors import PublishError
+
+QUERY_CANCELED = "57014"
+RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: try again, smaller
+ACTIVE_POLL_MS = 4
+IDLE_POLL_MS = 10
+IDLE_WAIT_MS = 500
+BUSY_WAIT_S = 0.2
+MAINTAIN_EVERY_S = 60.0
+SLOW_DRAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class Drained:
+    """One call of publish_drain; busy: another session is draining."""
+
+    scanned: int
+    keys: int
+    published: int
+    unchanged: int
+    quarantined: int
+    head: int
+    busy: bool
+
+
+def drain(conn: Connection, batch: int = 500) -> Drained:
+    """One drain in a transaction of its own. Raises BadArgument, DatabaseError."""
+    return Drained(*call(conn, "select * from publish_drain(%s)", batch))
+
+
+def drain_all(conn: Connection, batch: int = 500) -> list[Drained]:
+    """Drains until nothing is left or another drain holds the lock (then the last is busy)."""
+    done: list[Drained] = []
+    while True:
+        done.append(drain(conn, batch))
+        if done[-1].busy or not done[-1].scanned:
+            return done
+
+
+def run(
+    conn: Connection,
+    stop: Event,
+    *,
+    batch: int = 500,
+    report: Callable[[Drained], None] = lambda drained: None,
+    warn: Callable[[str], None] = lambda message: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Drains until stop is set, and calls publish_maintain each minute.
+
+    Goes on at once while there is more, else waits inside the server for work. The batch is halved
+    when a drain times out or takes over a second, and grows back to `batch` as drains get fast.
+    Raises ConnectionFailed, and any error that a smaller batch cannot mend.
+    """
+    size = batch
+    maintain_at = clock() + MAINTAIN_EVERY_S
+    while not stop.is_set():
+        began = clock()
+        try:
+            drained = drain(conn, size)
+        except PublishError as error:
+            if error.sqlstate != QUERY_CANCELED and error.sqlstate[:2] not in RETRYABLE:
+                raise
+            warn(f"a drain of {size} rows failed, trying fewer: {error.message}")
+            stop.wait(0.0 if size > 1 else 1.0)
+            size = max(1, size // 2)
+            continue
+        took = clock() - began
+        if drained.scanned:
+            report(drained)
+        if took > SLOW_DRAIN_S:
+            size = max(1, size // 2)
+        elif size < batch and drained.scanned == size and took < SLOW_DRAIN_S / 4:
+            size = min(batch, size * 2)
+        if clock() >= maintain_at:
+            call(conn, "select * from publish_maintain()")
+            maintain_at = clock() + MAINTAIN_EVERY_S
+        if drained.busy:
+            stop.wait(BUSY_WAIT_S)
+        elif drained.scanned < size:
+            poll = ACTIVE_POLL_MS if drained.scanned else IDLE_POLL_MS
+            call(conn, "select publish.await_work(%s, %s)", IDLE_WAIT_MS, poll)
