@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS ?= debian embedded
 
-.PHONY: demo test lint pytest bench format clean
+.PHONY: demo test lint pytest bench docs format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
@@ -22,7 +22,11 @@ pytest: .venv/dev
 	done
 
 bench: .venv/dev
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ARGS)
+
+docs: .venv/dev
+	$(BIN)/python tests/doc_session.py README.md
+	$(BIN)/python tests/test_docs.py
 
 format: .venv/dev
 	$(BIN)/ruff format harness tests bench

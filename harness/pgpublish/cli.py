@@ -293,7 +293,7 @@ def backfill(conn: Connection, kind: str, after: str | None, batch: int, as_json
     try:
         with click.progressbar(
             length=max(1, capture.estimated_keys(conn, kind)), label=f"backfill {kind}",
-            file=sys.stderr, show_pos=True,
+            file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty(),
         ) as bar:  # fmt: skip
             for next_key, count in capture.backfill(conn, kind, after=after, batch=batch):
                 marked += count

@@ -187,14 +187,17 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
     marked = 0
     with click.progressbar(
         length=capture.estimated_keys(conn, "airport"), label="backfill", file=sys.stdout,
-        show_pos=True,
+        show_pos=True, hidden=not sys.stdout.isatty(),
     ) as bar:  # fmt: skip
         for _, count in capture.backfill(conn, "airport", batch=1000):
             marked += count
             bar.update(count)
     say(f"Marked {marked:,} keys dirty.")
     scanned = 0
-    with click.progressbar(length=marked, label="drain   ", file=sys.stdout, show_pos=True) as bar:
+    with click.progressbar(
+        length=marked, label="drain   ", file=sys.stdout,
+        show_pos=True, hidden=not sys.stdout.isatty(),
+    ) as bar:  # fmt: skip
         while (drained := drain.drain(conn, 500)).scanned:
             scanned += drained.scanned
             bar.update(drained.scanned)

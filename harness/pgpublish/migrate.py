@@ -79,7 +79,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
     finds nothing. conn must be in autocommit mode. Raises SchemaMismatch, psycopg.Error."""
     with _locked(conn):
         todo = pending(conn)
-        if not todo:
+        if not todo and _exists(conn, "publish._yoyo_migration"):
             return []
         if not _exists(conn, "publish"):
             conn.execute("create schema if not exists publish")
@@ -112,14 +112,15 @@ def require_current(conn: Connection) -> None:
 
 
 def ddl() -> str:
-    """Everything as one script for psql. It fails as a whole where pgpublish is installed."""
+    """Everything as one script for psql, in migrate's own transactions: where it was interrupted,
+    migrate goes on. It changes nothing where pgpublish is installed."""
     parts = ["\\set ON_ERROR_STOP on\n"]
     for file in resources.migrations():
-        parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\ncommit;\n")
+        record = _record([file]).as_string()
+        parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\n{record};\ncommit;\n")
     parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
     parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in resources.functions()]
-    files = [*resources.migrations(), *resources.functions()]
-    parts.append(_record(files).as_string() + ";\ncommit;\n")
+    parts.append(_record(resources.functions()).as_string() + ";\ncommit;\n")
     return "\n".join(parts)
 
 
@@ -144,7 +145,8 @@ def _apply_migrations(conn: Connection) -> None:
                 )
             )
     finally:
-        conn.execute("reset search_path")
+        if not conn.closed:
+            conn.execute("reset search_path")
 
 
 def _id(migration: SqlFile) -> str:
@@ -179,4 +181,5 @@ def _locked(conn: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        conn.execute("select pg_advisory_unlock(%s, %s)", LOCK)
+        if not conn.closed:
+            conn.execute("select pg_advisory_unlock(%s, %s)", LOCK)

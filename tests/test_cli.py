@@ -1,0 +1,310 @@
+"""The command, as a person or a program meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import servers
+from click.testing import CliRunner, Result
+from conftest import Connect, Connection
+
+from pgpublish import cli
+from pgpublish.embedded import Cluster
+
+COMMANDS = {
+    "backfill": ["backfill", "thing"], "changes": ["changes"], "drain": ["drain", "--once"],
+    "status": ["status"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def run(url: str) -> Callable[..., Result]:
+    def invoke(*arguments: str, database_url: str = url) -> Result:
+        return CliRunner().invoke(cli.main, ["--database-url", database_url, *arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def things(db: Connection) -> Connection:
+    db.execute("create table thing (id int primary key, v text)")
+    db.execute("create view thing_feed as select id, v from thing")
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute(
+        "create trigger thing_feed after insert or update or delete on thing"
+        " for each row execute function publish_enqueue('thing', 'id')"
+    )
+    return db
+
+
+@pytest.fixture
+def background(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts commands as processes of their own, killed by id if the test leaves them."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pgpublish", "--database-url", url, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def assert_one_line_and_a_hint(result: Result, exit_code: int) -> None:
+    assert result.exit_code == exit_code, result.output
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("pgpublish: ")
+    assert lines[-1].startswith("  hint: ")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_no_server_exits_3(run: Callable[..., Result], arguments: list[str]) -> None:
+    assert_one_line_and_a_hint(run(*arguments, database_url="host=/nowhere dbname=x"), 3)
+
+
+def test_no_such_database_and_no_url_exit_3(run: Callable[..., Result], cluster: Cluster) -> None:
+    assert_one_line_and_a_hint(run("status", database_url=cluster.url("not_there")), 3)
+    assert_one_line_and_a_hint(run("status", database_url="this is no url"), 3)
+
+
+def test_wrong_password_exits_3(
+    run: Callable[..., Result], cluster: Cluster, admin: Connection, database: str
+) -> None:
+    hba = cluster.data / "pg_hba.conf"
+    before = hba.read_text()
+    admin.execute("create role careful login password 'right'")
+    try:
+        hba.write_text("local all careful scram-sha-256\n" + before)
+        admin.execute("select pg_reload_conf()")
+        url = cluster.url(database, "careful")
+        deadline = psycopg.connect(cluster.url(), autocommit=True)
+        with deadline:
+            result = run("status", database_url=f"{url} password=wrong")
+            while result.exit_code == 1:  # until the server has read its new rules
+                result = run("status", database_url=f"{url} password=wrong")
+        assert_one_line_and_a_hint(result, 3)
+        assert "password" in result.stderr
+        assert_one_line_and_a_hint(run("status", database_url=url), 3)
+    finally:
+        hba.write_text(before)
+        admin.execute("select pg_reload_conf()")
+        admin.execute("drop role careful")
+
+
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_an_empty_database_exits_4(
+    run: Callable[..., Result],
+    arguments: list[str],
+    cluster: Cluster,
+    new_database: Callable[..., str],
+) -> None:
+    assert_one_line_and_a_hint(run(*arguments, database_url=cluster.url(new_database())), 4)
+
+
+def test_a_half_migrated_and_a_newer_schema_exit_4(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    db.execute("delete from publish.file where path like 'sql/feed/%'")
+    assert_one_line_and_a_hint(run("status"), 4)
+    assert run("migrate").exit_code == 0
+    assert run("status").exit_code == 0
+    db.execute("insert into publish.file values ('migrations/9999_later.sql', 'x')")
+    for arguments in (["status"], ["migrate"], ["migrate", "--check"]):
+        assert_one_line_and_a_hint(run(*arguments), 4)
+
+
+def test_migrate_check_says_what_would_change_and_changes_nothing(
+    run: Callable[..., Result], cluster: Cluster, new_database: Callable[..., str]
+) -> None:
+    url = cluster.url(new_database())
+    check = run("migrate", "--check", "--json", database_url=url)
+    assert check.exit_code == 4
+    assert "sql/drain/publish_drain.sql" in json.loads(check.stdout)
+    with psycopg.connect(url) as conn:
+        found = conn.execute("select to_regnamespace('publish')").fetchone()
+    assert found == (None,)
+    assert run("migrate", database_url=url).stdout.startswith("applied ")
+    assert run("migrate", database_url=url).stdout == "nothing to do\n"
+    assert run("migrate", "--check", database_url=url).exit_code == 0
+
+
+def test_sql_piped_into_psql_installs_everything(
+    run: Callable[..., Result], cluster: Cluster, new_database: Callable[..., str]
+) -> None:
+    url = cluster.url(new_database())
+    script = run("sql").stdout
+    result = servers.run_psql(url, text=script)
+    assert result.returncode == 0, result.stderr
+    assert run("migrate", "--check", database_url=url).exit_code == 0
+    assert run("status", database_url=url).exit_code == 0
+
+
+def test_backfill_drain_and_changes_publish_what_existed(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    things.execute("alter table thing disable trigger thing_feed")
+    things.execute("insert into thing select i, 'v' || i from generate_series(1, 2500) i")
+    assert json.loads(run("backfill", "thing", "--json").stdout) == {
+        "kind": "thing",
+        "marked": 2500,
+    }
+    drains = [json.loads(line) for line in run("drain", "--once", "--json").stdout.splitlines()]
+    assert sum(drain["published"] for drain in drains) == 2500
+    assert drains[-1]["head"] == 2500
+    rows = [json.loads(line) for line in run("changes", "--json").stdout.splitlines()]
+    assert [row["rev"] for row in rows] == list(range(1, 2501))
+    assert rows[-1]["payload"] == {"id": 2500, "v": "v2500"}
+    table = run("changes", "--since", "2498").stdout.splitlines()
+    assert [line.split()[0] for line in table] == ["rev", "2499", "2500"]
+
+
+def test_backfill_goes_on_after_a_key(run: Callable[..., Result], things: Connection) -> None:
+    things.execute("insert into thing select i, 'v' from generate_series(1, 30) i")
+    assert "marked 10 keys" in run("backfill", "thing", "--after", "20", "--batch", "3").stdout
+
+
+def test_status_in_json_has_what_the_function_returns(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    things.execute("insert into thing values (1, 'a')")
+    row = json.loads(run("status", "--json").stdout)
+    assert (row["head"], row["depth"]) == (0, 1)
+    assert row["lag"] > 0
+    names = things.execute("select * from publish_status()").description
+    assert names is not None
+    assert list(row) == [column.name for column in names]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        (["backfill", "nope"], 1), (["changes", "--kind", "nope"], 1),
+        (["changes", "--since", "-1"], 1), (["changes", "--since", "x"], 1),
+        (["changes", "--since", "999"], 1), (["backfill", "thing", "--after", "x"], 1),
+    ],
+)  # fmt: skip
+def test_a_refused_argument_exits_1_with_a_hint(
+    run: Callable[..., Result], things: Connection, arguments: list[str], exit_code: int
+) -> None:
+    result = run(*arguments)
+    assert_one_line_and_a_hint(result, exit_code)
+    assert result.stdout == ""
+
+
+def test_wrong_usage_exits_2(run: Callable[..., Result]) -> None:
+    assert run("drain", "--batch", "0").exit_code == 2
+    assert run("backfill").exit_code == 2
+    assert run("--embedded", "status").exit_code == 2
+
+
+def test_drain_once_exits_5_while_another_session_drains(
+    run: Callable[..., Result], things: Connection, connect: Connect
+) -> None:
+    other = connect(autocommit=False)
+    other.execute("select publish_drain()")
+    assert_one_line_and_a_hint(run("drain", "--once"), 5)
+    other.rollback()
+    assert run("drain", "--once").exit_code == 0
+
+
+def test_a_reader_role_may_look_and_a_stranger_may_not(
+    run: Callable[..., Result], things: Connection, cluster: Cluster, database: str
+) -> None:
+    things.execute("create role looker login in role publish_reader")
+    things.execute("create role stranger login")
+    try:
+        assert run("changes", database_url=cluster.url(database, "looker")).exit_code == 0
+        assert_one_line_and_a_hint(
+            run("drain", "--once", database_url=cluster.url(database, "looker")), 1
+        )
+        assert_one_line_and_a_hint(run("status", database_url=cluster.url(database, "stranger")), 1)
+    finally:
+        things.execute("drop role looker")
+        things.execute("drop role stranger")
+
+
+def test_the_loop_publishes_a_follower_prints_and_sigterm_ends_both(
+    background: Callable[..., subprocess.Popen[str]], things: Connection
+) -> None:
+    drain = background("drain", "--json")
+    follow = background("changes", "--follow", "--json")
+    for number in (1, 2, 3):
+        things.execute("insert into thing values (%s, 'x')", [number])
+        assert follow.stdout is not None
+        change = json.loads(follow.stdout.readline())
+        assert (change["rev"], change["payload"]["id"]) == (number, number)
+    for process in (follow, drain):
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=10)
+        assert process.returncode == 0, errors
+        assert "Traceback" not in errors
+    assert json.loads(output.splitlines()[0])["head"] >= 1
+
+
+def test_the_loop_goes_on_after_its_connection_was_killed(
+    background: Callable[..., subprocess.Popen[str]], things: Connection
+) -> None:
+    drain = background("drain", "--json")
+    assert drain.stdout is not None
+    things.execute("insert into thing values (1, 'x')")
+    assert json.loads(drain.stdout.readline())["head"] == 1
+    things.execute(
+        "select pg_terminate_backend(a.pid) from pg_stat_activity a"
+        " where a.application_name = 'pgpublish' and a.datname = current_database()"
+    )
+    things.execute("insert into thing values (2, 'x')")
+    assert json.loads(drain.stdout.readline())["head"] == 2
+    drain.send_signal(signal.SIGTERM)
+    _, errors = drain.communicate(timeout=10)
+    assert drain.returncode == 0
+    assert "connection lost" in errors
+    assert "Traceback" not in errors
+
+
+def test_the_demo_ends_by_itself_and_runs_twice() -> None:
+    # Not tmp_path: as root, the server's user could not enter it.
+    with tempfile.TemporaryDirectory(prefix="pgpublish-demo-") as folder:
+        for _ in range(2):
+            run_demo(Path(folder) / "kept")
+
+
+def run_demo(keep: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pgpublish", "demo", "--keep", str(keep)],
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    figures = facts(result.stdout)
+    assert figures["loaded"] > 28_000
+    assert figures["read"] == figures["loaded"] == figures["holds"]
+    assert figures["suppressed"] > 400
+    assert result.stdout.count("deleted=true  gone") == 1
+    assert "pgpublish migrate" in result.stdout
+
+
+def facts(output: str) -> dict[str, int]:
+    patterns = {
+        "loaded": r"Loaded ([\d,]+) airports", "read": r"viewer read ([\d,]+) changes",
+        "holds": r"viewer holds ([\d,]+) airports", "suppressed": r"([\d,]+) no-op writes",
+    }  # fmt: skip
+    found: dict[str, Any] = {name: re.search(p, output) for name, p in patterns.items()}
+    return {name: int(match[1].replace(",", "")) for name, match in found.items()}

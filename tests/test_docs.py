@@ -1,0 +1,61 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import doc_session
+import pytest
+from click.testing import CliRunner
+
+from pgpublish import cli, errors
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if doc_session.BLOCK.search(p.read_text())], ids=lambda p: p.name
+)
+def test_sql_sessions_print_what_the_page_says(page: Path, url: str) -> None:
+    text = page.read_text()
+    written = [block["text"] for block in doc_session.BLOCK.finditer(text)]
+    produced = doc_session.outputs(url, text)
+    assert [doc_session.masked(t) for t in produced] == [doc_session.masked(t) for t in written]
+
+
+def test_commands_page_is_what_help_prints() -> None:
+    assert (ROOT / "docs/commands.md").read_text() == commands_page()
+
+
+def test_errors_page_lists_every_sqlstate_and_exit_code() -> None:
+    page = (ROOT / "docs/errors.md").read_text()
+    assert set(re.findall(r"^\| (PT\d{3}) ", page, re.M)) == set(errors.BY_SQLSTATE)
+    codes = {c.exit_code for c in vars(errors).values()
+             if isinstance(c, type) and issubclass(c, errors.PublishError)}  # fmt: skip
+    assert codes | {0, 2} == {int(n) for n in re.findall(r"^\| (\d) ", page, re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def commands_page() -> str:
+    """docs/commands.md, from the commands' own help."""
+    page = "# Commands\n\nWritten from `--help`; `make docs` renews it.\n"
+    commands = {"": cli.main} | dict(sorted(cli.main.commands.items()))
+    for name, command in commands.items():
+        assert command.help, name
+        assert isinstance(command, click.Command)
+        arguments = [name, "--help"] if name else ["--help"]
+        result = CliRunner().invoke(cli.main, arguments, prog_name="pgpublish", terminal_width=90)
+        page += f"\n## pgpublish {name}".rstrip() + f"\n\n```\n{result.output.rstrip()}\n```\n"
+    return page
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/commands.md").write_text(commands_page())
