@@ -283,6 +283,7 @@ def test_the_loop_goes_on_after_its_connection_was_killed(
 def test_the_demo_ends_by_itself_and_runs_twice() -> None:
     # Not tmp_path: as root, the server's user could not enter it.
     with tempfile.TemporaryDirectory(prefix="pgpublish-demo-") as folder:
+        Path(folder).chmod(0o755)
         for _ in range(2):
             run_demo(Path(folder) / "kept")
 

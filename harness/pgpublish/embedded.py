@@ -68,7 +68,9 @@ class Cluster:
             raise ConnectionFailed(
                 f"{program} failed",
                 detail=(result.stderr or result.stdout).strip()[-2000:],
-                hint=f"Read {self.log}." if self.log.exists() else None,
+                hint=f"As root the server runs as {self.user}, who must be able to enter {self.folder}."
+                if self.user
+                else None,
             )
 
     def create(self) -> None:
