@@ -68,9 +68,7 @@ class Cluster:
             raise ConnectionFailed(
                 f"{program} failed",
                 detail=(result.stderr or result.stdout).strip()[-2000:],
-                hint=f"As root the server runs as {self.user}, who must be able to enter {self.folder}."
-                if self.user
-                else None,
+                hint=f"As root, let user {self.user} enter {self.folder}." if self.user else None,
             )
 
     def create(self) -> None:

@@ -9,7 +9,10 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_deadline timestamptz := clock_timestamp() + await_work.timeout_ms * interval '1 ms';
+  v_wait interval := await_work.timeout_ms * interval '1 ms';
+  v_limit interval := current_setting('statement_timeout')::interval;
+  v_deadline timestamptz := clock_timestamp() +
+    case when v_limit > interval '0' then least(v_wait, v_limit / 2) else v_wait end;
   v_state publish.drain;
 begin
   select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
@@ -35,6 +38,6 @@ end
 $$;
 comment on function publish.await_work(int, int) is
   'Waits, looking every poll_ms milliseconds, until there is something to drain (true) or for '
-  'timeout_ms milliseconds (false).';
+  'timeout_ms milliseconds, or half of statement_timeout (false).';
 revoke all on function publish.await_work(int, int) from public;
 grant execute on function publish.await_work(int, int) to publish_worker, publish_admin;

@@ -1,0 +1,135 @@
+"""The harness's loop around publish_drain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+
+import pytest
+from conftest import Connect, Connection
+
+from pgpublish import drain
+from pgpublish.drain import Drained
+from pgpublish.errors import DatabaseError
+
+
+@pytest.fixture
+def notes(db: Connection) -> Connection:
+    db.execute("select publish_define('note')")
+    return db
+
+
+def enqueue(db: Connection, count: int) -> None:
+    """count payloads, each in a transaction of its own."""
+    for number in range(count):
+        db.execute("select publish_enqueue('note', %s::text, '{}')", [number])
+
+
+def run_until_empty(conn: Connection, *, batch: int) -> tuple[list[Drained], list[str]]:
+    """The loop, stopped by the first look at the clock after the outbox is empty."""
+    reports: list[Drained] = []
+    warnings: list[str] = []
+    stop = Event()
+
+    def clock() -> Iterator[float]:
+        for tick in range(1_000_000):
+            if conn.execute("select depth from publish_status()").fetchone() == (0,):
+                stop.set()
+            yield tick / 1000
+        raise AssertionError("the loop did not get through")
+
+    ticks = clock()
+    drain.run(
+        conn, stop, batch=batch, report=reports.append, warn=warnings.append,
+        clock=lambda: next(ticks),
+    )  # fmt: skip
+    return reports, warnings
+
+
+def test_the_loop_drains_everything_in_batches(notes: Connection, connect: Connect) -> None:
+    enqueue(notes, 23)
+    reports, warnings = run_until_empty(connect(), batch=5)
+    assert [report.scanned for report in reports] == [5, 5, 5, 5, 3]
+    assert warnings == []
+
+
+def test_statement_timeouts_shrink_the_batch_until_it_gets_through(
+    db: Connection, connect: Connect
+) -> None:
+    db.execute("create table thing (id int primary key)")
+    db.execute("create view thing_feed as select id, pg_sleep(0.02)::text as slow from thing")
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute("insert into thing select generate_series(1, 60)")
+    for number in range(1, 61):
+        db.execute("select publish_enqueue('thing', %s::text)", [number])
+    loop = connect()
+    loop.execute("set statement_timeout = '500ms'")
+    reports, warnings = run_until_empty(loop, batch=60)
+    assert len(warnings) >= 1
+    assert sum(report.published for report in reports) == 60
+    assert db.execute("select count(*) from publish.quarantine").fetchone() == (0,)
+
+
+def test_a_batch_shrunk_by_a_slow_drain_grows_back(notes: Connection, connect: Connect) -> None:
+    enqueue(notes, 60)
+    stop = Event()
+    times = iter([0.0, 0.0, 2.0, 2.0])  # start, then the first drain takes two seconds
+    last = 2.0
+
+    def clock() -> float:
+        nonlocal last
+        last = next(times, last + 0.001)
+        return last
+
+    sizes: list[int] = []
+
+    def report(drained: Drained) -> None:
+        sizes.append(drained.scanned)
+        if sum(sizes) == 60:
+            stop.set()
+
+    drain.run(connect(), stop, batch=16, report=report, clock=clock)
+    assert sizes == [16, 8, 16, 16, 4]
+
+
+def test_an_error_that_no_smaller_batch_mends_ends_the_loop(
+    notes: Connection, connect: Connect
+) -> None:
+    loop = connect()
+    loop.execute("set role publish_reader")
+    with pytest.raises(DatabaseError) as caught:
+        drain.run(loop, Event())
+    assert caught.value.sqlstate == "42501"
+
+
+def test_the_loop_maintains_each_minute(notes: Connection, connect: Connect) -> None:
+    enqueue(notes, 1)
+    drain.drain(notes)
+    # A tombstone of long ago, to be pruned.
+    notes.execute("select publish_enqueue('note', '0', deleted => true)")
+    drain.drain(notes)
+    notes.execute("update publish.published set updated_at = now() - interval '31 days'")
+    stop, ticks = Event(), iter(range(0, 10_000, 30))
+
+    def clock() -> float:
+        now = next(ticks)
+        if now > 200:
+            stop.set()
+        return float(now)
+
+    drain.run(connect(), stop, clock=clock)
+    assert notes.execute("select floor from publish_status()").fetchone() == (2,)
+
+
+def test_a_loop_beside_a_drain_that_runs_waits_and_goes_on(
+    notes: Connection, connect: Connect
+) -> None:
+    enqueue(notes, 3)
+    other = connect(autocommit=False)
+    other.execute("select publish_drain(1)")
+    loop = connect()
+    assert drain.drain(loop).busy
+    assert [d.busy for d in drain.drain_all(loop)] == [True]
+    other.rollback()
+    reports, _ = run_until_empty(loop, batch=10)
+    assert [report.scanned for report in reports] == [3]
