@@ -4,19 +4,47 @@ set local lock_timeout = '5s';
 do $$
 declare
   v_role text;
+  v_comment text;
 begin
-  foreach v_role in array array['publish_owner', 'publish_writer', 'publish_reader',
-                                'publish_worker', 'publish_admin'] loop
+  for v_role, v_comment in values
+    ('publish_owner', 'pgpublish: owns every object; definer functions run as it'),
+    ('publish_writer', 'pgpublish: may enqueue'),
+    ('publish_reader', 'pgpublish: may read the feed'),
+    ('publish_worker', 'pgpublish: may drain, claim, settle and run jobs'),
+    ('publish_admin', 'pgpublish: may define, capture, subscribe, redrive and prune')
+  loop
     if not exists (select from pg_catalog.pg_roles r where r.rolname = v_role) then
       begin
         execute format('create role %I nologin', v_role);
-      exception when duplicate_object or unique_violation then
-        null; -- another database of this cluster is being migrated at the same moment
+        execute format('comment on role %I is %L', v_role, v_comment);
+      exception
+        when duplicate_object or unique_violation then
+          null; -- another database of this cluster is being migrated at the same moment
+        when insufficient_privilege then
+          raise exception 'this user may not create the roles of pgpublish' using
+            errcode = '42501',
+            detail = format('User %I, role %I.', current_user, v_role),
+            hint = 'Migrate the first database of a cluster as a superuser or with CREATEROLE.';
       end;
     end if;
   end loop;
+  if exists (select from pg_catalog.pg_roles r
+              where r.rolname = 'publish_owner' and (r.rolsuper or r.rolcanlogin)) then
+    raise exception 'publish_owner must be neither a superuser nor able to log in' using
+      errcode = '42501',
+      detail = 'A role of this name existed before, with such rights.',
+      hint = 'As a superuser: alter role publish_owner nosuperuser nologin';
+  end if;
   if not pg_catalog.pg_has_role(current_user, 'publish_owner', 'usage') then
-    execute format('grant publish_owner to %I', current_user);
+    begin
+      execute format('grant publish_owner to %I', current_user);
+    exception when insufficient_privilege then
+      raise exception 'this user is not a member of publish_owner' using
+        errcode = '42501',
+        detail = format('User %I; the roles were created by another.', current_user),
+        hint = format('As a superuser, or as who created it: grant publish_owner to %I',
+                      current_user);
+    end;
   end if;
 end
 $$;
@@ -30,12 +58,6 @@ begin
   grant usage, create on schema public to publish_owner;
 end
 $$;
-
-comment on role publish_owner is 'pgpublish: owns every object; definer functions run as it';
-comment on role publish_writer is 'pgpublish: may enqueue';
-comment on role publish_reader is 'pgpublish: may read the feed';
-comment on role publish_worker is 'pgpublish: may drain, claim, settle and run jobs';
-comment on role publish_admin is 'pgpublish: may define, capture, subscribe, redrive and prune';
 
 set local role publish_owner;
 comment on schema publish is
@@ -52,5 +74,6 @@ create table publish.file (
 );
 comment on table publish.file is
   'What is installed: each migration and each file of sql/ with the SHA-256 of its text.';
+comment on column publish.file.path is 'As in the package: migrations/… or sql/….';
 comment on column publish.file.checksum is 'SHA-256 of the file, hexadecimal.';
 grant select on publish.file to publish_writer, publish_reader, publish_worker, publish_admin;

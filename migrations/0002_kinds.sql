@@ -20,12 +20,15 @@ create table publish.kind (
 comment on table publish.kind is
   'What can be published. With a view: projected, the payload is the view''s row. '
   'Without: the payload comes with the enqueue.';
+comment on column publish.kind.kind is 'Name, as every function of the API takes it.';
 comment on column publish.kind.view is
   'Qualified, quoted name. A name and not an OID, so that DROP and CREATE of the view, '
   'dump and restore, and pg_upgrade leave it valid.';
 comment on column publish.kind.key is
   'The view''s key columns. One column: source_id is its text. '
   'More: source_id is a JSON array of their texts, as in ["7", "en"].';
+comment on column publish.kind.schema_version is
+  'Version of the payload''s shape; another one publishes every key again.';
 comment on column publish.kind.validator is
   'Qualified name of a function (jsonb) returns boolean; false or an error refuses the payload.';
 comment on column publish.kind.retention is

@@ -23,6 +23,12 @@ comment on table publish.outbox is
   'Dirty keys, append-only. A row is drained once its xid is in the newest publish.drain.drained. '
   'Slots of five minutes are emptied by TRUNCATE, so nothing here needs vacuum.';
 comment on column publish.outbox.xid is 'Top-level transaction that enqueued the row.';
+comment on column publish.outbox.source_id is
+  'Text of the key in the source; of a composite key the JSON array of its parts'' texts.';
+comment on column publish.outbox.payload is 'Of a payload kind; null for a projected kind.';
+comment on column publish.outbox.deleted is 'The payload kind''s key is gone: publish a tombstone.';
+comment on column publish.outbox.headers is
+  'For whoever reads the change, as in {"traceparent": "00-…"}; never part of the payload''s hash.';
 comment on column publish.outbox.slot is
   'Which five minutes, modulo three, the transaction began in; chooses the partition.';
 
@@ -75,6 +81,9 @@ create index quarantine_next_attempt_at_idx on publish.quarantine (next_attempt_
 comment on table publish.quarantine is
   'Keys that could not be projected, with why. They are tried again at next_attempt_at, '
   'or as soon as they are enqueued again.';
+comment on column publish.quarantine.sqlstate is 'Of the last failure.';
+comment on column publish.quarantine.message is 'Of the last failure.';
+comment on column publish.quarantine.attempts is 'Failures so far; sets the backoff.';
 comment on index publish.quarantine_next_attempt_at_idx is 'The drain''s look for due retries.';
 
 grant select on publish.outbox, publish.delayed, publish.quarantine to publish_admin;

@@ -23,11 +23,20 @@ create table publish.drain (
 comment on table publish.drain is
   'One row per drain that did something. The newest row is the engine''s state, '
   'the older ones its history. Append-only, so that its cost stays flat under old snapshots.';
+comment on column publish.drain.drain_id is 'Counts drains; the highest is the newest.';
+comment on column publish.drain.head_before is 'Highest rev before this drain.';
 comment on column publish.drain.head is 'Highest rev after this drain.';
 comment on column publish.drain.drained is
   'Transactions whose outbox rows are all drained: those visible in this snapshot.';
 comment on column publish.drain.partial_xid is
   'Transaction drained only up to partial_seq: larger than the batch, or the drain''s own.';
+comment on column publish.drain.partial_seq is 'Last row of partial_xid that is drained.';
+comment on column publish.drain.scanned is 'Outbox rows drained.';
+comment on column publish.drain.keys is
+  'Distinct keys among them: published + unchanged + quarantined.';
+comment on column publish.drain.published is 'Keys that changed and got a rev.';
+comment on column publish.drain.unchanged is 'Keys that are already published as they are now.';
+comment on column publish.drain.quarantined is 'Keys that failed and were set aside.';
 comment on column publish.drain.lag is 'Age of the oldest outbox row of this drain.';
 comment on column publish.drain.duration is 'From taking the lock to writing this row.';
 
@@ -55,8 +64,11 @@ create index published_tombstone_idx on publish.published (rev) where deleted;
 comment on table publish.published is
   'The feed: one row per key, moved to a new rev by every change. One row per (kind, source_id) '
   'is kept by the single writer; a unique index would cost a walk over dead versions.';
+comment on column publish.published.rev is
+  'Place in the feed, over all kinds; every change moves the key to the next one.';
 comment on column publish.published.pub_id is
   'Opaque public id of the key; survives updates, deletion and re-creation.';
+comment on column publish.published.deleted is 'A tombstone: the key was published and is gone.';
 comment on column publish.published.payload_hash is 'SHA-256 of the payload''s jsonb text.';
 comment on column publish.published.seq is 'Highest outbox seq applied to this key.';
 comment on index publish.published_pkey is 'publish_changes: the next rows after a rev.';
@@ -82,7 +94,14 @@ create table publish.epoch (
 comment on table publish.epoch is
   'One row per life of the feed. A promotion, a restore or a copy of the database starts a new one '
   'at the head found there: revs above first_rev may differ from those of the life before.';
+comment on column publish.epoch.epoch_no is 'Counts epochs; the highest is the present one.';
+comment on column publish.epoch.epoch is 'What a reader''s cursor names.';
 comment on column publish.epoch.first_rev is 'Head when the epoch began.';
+comment on column publish.epoch.system_identifier is
+  'Of the cluster, set by initdb; another one is another cluster.';
+comment on column publish.epoch.timeline is
+  'Of the WAL; a promotion or point-in-time restore begins one.';
+comment on column publish.epoch.database_oid is 'Another one is a copy or restore of the database.';
 comment on column publish.epoch.relation_oid is
   'OID of publish.published: a restore into the same database makes a new one.';
 

@@ -24,8 +24,8 @@ Connect = Callable[..., Connection]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--server", choices=["debian", "embedded"], default="embedded",
-        help="which PostgreSQL the tests run on",
+        "--server", default="embedded",
+        help="which PostgreSQL to run on: debian, embedded, or a folder with initdb and postgres",
     )  # fmt: skip
 
 

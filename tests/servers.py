@@ -36,15 +36,14 @@ def debian_bin() -> Path:
 
 
 def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
-    """A server of kind "debian" or "embedded" in folder, not created yet."""
+    """A server in folder, not created yet. kind: "debian", "embedded" or a folder of binaries."""
     user = embedded.unprivileged_user()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
-    bin = (
-        embedded.reachable(embedded.binaries(), user, folder)
-        if kind == "embedded"
-        else debian_bin()
-    )
+    if kind == "embedded":
+        bin = embedded.reachable(embedded.binaries(), user, folder)
+    else:
+        bin = debian_bin() if kind == "debian" else Path(kind)
     return Cluster(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
 
 

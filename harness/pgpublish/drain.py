@@ -12,9 +12,9 @@ from pgpublish.errors import PublishError
 
 QUERY_CANCELED = "57014"
 RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: try again, smaller
-ACTIVE_POLL_MS = 4
-IDLE_POLL_MS = 10
-IDLE_WAIT_MS = 500
+MIN_POLL_MS = 5
+MAX_POLL_MS = 20  # two seconds after the last work: a wake-up costs 100 to 200 µs of a core
+WAIT_MS = 500
 BUSY_WAIT_S = 0.2
 MAINTAIN_EVERY_S = 60.0
 SLOW_DRAIN_S = 1.0
@@ -58,12 +58,14 @@ def run(
 ) -> None:
     """Drains until stop is set, and calls publish_maintain each minute.
 
-    Goes on at once while there is more, else waits inside the server for work. The batch is halved
+    Goes on at once while there is more, else waits inside the server for work, looking less often
+    the longer there was none. The batch is halved
     when a drain times out or takes over a second, and grows back to `batch` as drains get fast.
     Raises ConnectionFailed, and any error that a smaller batch cannot mend.
     """
     size = batch
-    maintain_at = clock() + MAINTAIN_EVERY_S
+    worked_at = clock()
+    maintain_at = worked_at + MAINTAIN_EVERY_S
     while not stop.is_set():
         began = clock()
         try:
@@ -77,6 +79,7 @@ def run(
             continue
         took = clock() - began
         if drained.scanned:
+            worked_at = clock()
             report(drained)
         if took > SLOW_DRAIN_S:
             size = max(1, size // 2)
@@ -88,5 +91,6 @@ def run(
         if drained.busy:
             stop.wait(BUSY_WAIT_S)
         elif drained.scanned < size:
-            poll = ACTIVE_POLL_MS if drained.scanned else IDLE_POLL_MS
-            call(conn, "select publish.await_work(%s, %s)", IDLE_WAIT_MS, poll)
+            idle_ms = 0.0 if drained.scanned else (clock() - worked_at) * 1000
+            poll = min(MAX_POLL_MS, max(MIN_POLL_MS, round(idle_ms / 100)))
+            call(conn, "select publish.await_work(%s, %s)", WAIT_MS, poll)

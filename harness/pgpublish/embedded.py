@@ -12,10 +12,12 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+
+import psycopg
 
 from pgpublish.errors import ConnectionFailed, MissingPart
 
@@ -95,16 +97,15 @@ class Cluster:
             self._process = subprocess.Popen(
                 command, user=self.user, stdout=log, stderr=log, cwd="/", start_new_session=True
             )
-        ready = [str(self.bin / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)]
         for _ in range(START_SECONDS * 20):
-            assert self._process is not None
-            if subprocess.run([*ready, "-t", "1"]).returncode == 0:
-                return
             try:
                 self._process.wait(timeout=0.05)
+                break
             except subprocess.TimeoutExpired:
-                continue
-            break
+                pass
+            with suppress(psycopg.OperationalError):
+                psycopg.connect(self.url()).close()
+                return
         raise ConnectionFailed(
             "the server did not start",
             detail=self.log.read_text(errors="replace")[-2000:],

@@ -57,7 +57,7 @@ def pending(conn: Connection) -> list[SqlFile]:
     installed = _installed(conn)
     ours = {file.path: file for file in [*resources.migrations(), *resources.functions()]}
     unknown = sorted(path for path in installed if path not in ours)
-    if any(path.startswith("migrations/") for path in unknown):
+    if unknown:
         raise SchemaMismatch(
             "the database schema is newer than this pgpublish",
             detail=f"Not known here: {', '.join(unknown)}.",

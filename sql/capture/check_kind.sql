@@ -15,5 +15,6 @@ begin
   return v_kind;
 end
 $$;
-comment on function publish.check_kind(text) is 'The kind''s definition. Errors: PT404 not defined.';
+comment on function publish.check_kind(text) is
+  'The kind''s definition. Errors: PT404 not defined.';
 revoke all on function publish.check_kind(text) from public;

@@ -10,6 +10,11 @@ create or replace function publish.define(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
 as $$
 declare
   v_view text := (
@@ -35,7 +40,8 @@ begin
   if coalesce(define.schema_version, 0) < 1 then
     raise exception 'schema_version must be 1 or more' using
       errcode = 'PT400',
-      detail = format('kind %L, schema_version %s', define.kind, coalesce(define.schema_version::text, 'null')),
+      detail = format('kind %L, schema_version %s', define.kind,
+                      coalesce(define.schema_version::text, 'null')),
       hint = 'Start at 1 and raise it when the payload''s shape changes.';
   end if;
   if define.retention <= interval '0' then
@@ -47,7 +53,8 @@ begin
   if define.validator is not null and not exists (
     select from pg_proc p
      where p.oid = define.validator
-       and p.proargtypes = '3802'::oidvector and p.prorettype = 'boolean'::regtype and not p.proretset
+       and p.proargtypes = '3802'::oidvector
+       and p.prorettype = 'boolean'::regtype and not p.proretset
   ) then
     raise exception 'a validator takes one jsonb and returns boolean' using
       errcode = 'PT400',
@@ -68,14 +75,16 @@ begin
       from unnest(v_key) as k (name)
      where not exists (
        select from pg_attribute a
-        where a.attrelid = define.view and a.attname = k.name and a.attnum > 0 and not a.attisdropped
+        where a.attrelid = define.view and a.attname = k.name
+          and a.attnum > 0 and not a.attisdropped
      )
      limit 1;
     if found or cardinality(v_key) = 0
        or cardinality(v_key) <> (select count(distinct k.name) from unnest(v_key) as k (name)) then
       raise exception 'the view does not have the key column' using
         errcode = 'PT400',
-        detail = format('kind %L, view %s, key %s, missing %L', define.kind, v_view, v_key, v_missing),
+        detail = format('kind %L, view %s, key %s, missing %L',
+                        define.kind, v_view, v_key, v_missing),
         hint = 'Name the view''s key columns, each once: key => ''{id}''.';
     end if;
   end if;
@@ -98,6 +107,7 @@ end
 $$;
 comment on function publish.define(text, regclass, text[], int, regprocedure, interval) is
   'Writes the definition for publish_define, which documents it.';
-revoke all on function publish.define(text, regclass, text[], int, regprocedure, interval) from public;
+revoke all on function publish.define(text, regclass, text[], int, regprocedure, interval)
+  from public;
 grant execute on function publish.define(text, regclass, text[], int, regprocedure, interval)
   to publish_admin;

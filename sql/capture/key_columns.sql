@@ -30,7 +30,8 @@ begin
   if cardinality(key_columns.refs) is distinct from cardinality(key_columns.columns) then
     raise exception 'the view or its key column is gone' using
       errcode = 'PT404',
-      detail = format('kind %L, view %s, key %s', key_columns.kind, key_columns.view, key_columns.columns),
+      detail = format('kind %L, view %s, key %s',
+                      key_columns.kind, key_columns.view, key_columns.columns),
       hint = 'Restore it, or call publish_define with what replaced it.';
   end if;
   key_columns.source_id :=
@@ -41,6 +42,6 @@ begin
 end
 $$;
 comment on function publish.key_columns(text) is
-  'How to read a projected kind''s view as "v": its name, key columns, their SQL and types, and the '
-  'expression of source_id. Errors: PT404 when the kind, its view or a key column is missing.';
+  'How to read a projected kind''s view as "v": its name, key columns, their SQL and types, and '
+  'the expression of source_id. Errors: PT404 when the kind, its view or a key column is missing.';
 revoke all on function publish.key_columns(text) from public;

@@ -16,7 +16,8 @@ begin
      or array_position(v_parts, null) is not null then
     raise exception 'source_id is not the JSON array of a composite key' using
       errcode = 'PT422',
-      detail = format('source_id %L, key columns %s', left(key_parts.source_id, 60), key_parts.columns),
+      detail = format('source_id %L, key columns %s',
+                      left(key_parts.source_id, 60), key_parts.columns),
       hint = 'Pass one text for each key column, as in ["7", "en"].';
   end if;
   return v_parts;

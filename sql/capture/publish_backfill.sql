@@ -43,11 +43,13 @@ begin
         hint = 'Pass what the previous page returned as next, or nothing to begin.';
     end;
   end if;
-  execute format('select array(select %s from %s v where %s order by %s limit $2)',
-                 v_key.source_id, v_key.view,
-                 case when v_after is null then 'true'
-                      else format('(%s) > (%s)', array_to_string(v_key.refs, ', '), v_bound) end,
-                 array_to_string(v_key.refs, ', '))
+  -- Without keys that have a null part: a page that ended with one could not say where to go on.
+  execute format('select array(select %1$s from %2$s v where (%3$s) is not null %4$s'
+                 ' order by %3$s limit $2)',
+                 v_key.source_id, v_key.view, array_to_string(v_key.refs, ', '),
+                 case when v_after is not null
+                      then format('and (%s) > (%s)', array_to_string(v_key.refs, ', '), v_bound)
+                 end)
      into v_page
     using v_after, publish_backfill.batch;
   insert into publish.outbox (kind, source_id)

@@ -27,7 +27,8 @@ begin
     if not pg_catalog.has_table_privilege('publish_owner', publish_define.view, 'select') then
       raise exception 'publish_owner may not read the view' using
         errcode = 'PT400',
-        detail = format('View %s; the grant by %I had no effect.', publish_define.view, current_user),
+        detail = format('View %s; the grant by %I had no effect.',
+                        publish_define.view, current_user),
         hint = format('As its owner: grant select on %s to publish_owner', publish_define.view);
     end if;
   end if;

@@ -27,10 +27,12 @@ begin
   if publish_enqueue.deleted is null then
     raise exception 'deleted must be true or false' using
       errcode = 'PT400',
-      detail = format('kind %L, source_id %L, deleted null', publish_enqueue.kind, left(publish_enqueue.source_id, 60)),
+      detail = format('kind %L, source_id %L, deleted null', publish_enqueue.kind,
+                      left(publish_enqueue.source_id, 60)),
       hint = 'Leave it out, or pass true for a tombstone.';
   end if;
-  if v_kind.view is not null and (publish_enqueue.payload is not null or publish_enqueue.deleted) then
+  if v_kind.view is not null
+     and (publish_enqueue.payload is not null or publish_enqueue.deleted) then
     raise exception 'a projected kind takes no payload' using
       errcode = 'PT400',
       detail = format('kind %L is projected from %s', publish_enqueue.kind, v_kind.view),
@@ -95,6 +97,7 @@ as $$
 declare
   v_old text;
   v_new text;
+  v_key text;
 begin
   if tg_op = 'TRUNCATE' and tg_nargs > 0 then
     perform publish.mark_published(tg_argv[0]);
@@ -105,12 +108,29 @@ begin
       hint = 'Attach it FOR EACH ROW with publish_enqueue(''kind'', ''key column'', …).';
     return null;
   end if;
-  if tg_op <> 'INSERT' then
-    v_old := publish.row_key(to_jsonb(old), tg_argv[1:]);
-  end if;
-  if tg_op <> 'DELETE' then
-    v_new := publish.row_key(to_jsonb(new), tg_argv[1:]);
-  end if;
+  begin
+    if tg_op <> 'INSERT' then
+      v_old := publish.row_key(to_jsonb(old), tg_argv[1:]);
+    end if;
+    if tg_op <> 'DELETE' then
+      v_new := publish.row_key(to_jsonb(new), tg_argv[1:]);
+    end if;
+  exception when data_exception or program_limit_exceeded then
+    -- Another column holds what jsonb cannot: look at the key columns alone.
+    v_key := (select format('select publish.row_key(to_jsonb(k), $2) from (select %s) k',
+                            string_agg(format('($1).%I', c.name), ', '))
+                from unnest(tg_argv[1:]) as c (name));
+    begin
+      if tg_op <> 'INSERT' then
+        execute v_key into v_old using old, tg_argv[1:];
+      end if;
+      if tg_op <> 'DELETE' then
+        execute v_key into v_new using new, tg_argv[1:];
+      end if;
+    exception when data_exception or program_limit_exceeded or undefined_column then
+      null; -- warned of below
+    end;
+  end;
   if coalesce(octet_length(v_old), 1) > 2000 or coalesce(octet_length(v_new), 1) > 2000
      or coalesce(v_old, v_new, '') = '' then
     raise warning 'trigger % on % cannot publish this row''s key', tg_name, tg_relid::regclass using
@@ -119,7 +139,8 @@ begin
   end if;
   insert into publish.outbox (kind, source_id)
   select tg_argv[0], k.source_id
-    from unnest(case when v_old = v_new then array[v_new] else array[v_old, v_new] end) as k (source_id)
+    from unnest(case when v_old = v_new then array[v_new]
+                     else array[v_old, v_new] end) as k (source_id)
    where octet_length(k.source_id) between 1 and 2000;
   return coalesce(new, old);
 end

@@ -26,7 +26,8 @@ begin
      order by u.kind, u.source_id, u.seq desc
   ),
   incoming as materialized (
-    select n.kind, n.source_id, n.seq, n.payload, n.deleted, n.headers, n.schema_version, n.projected,
+    select n.kind, n.source_id, n.seq, n.payload, n.deleted, n.headers, n.schema_version,
+           n.projected,
            case when n.schema_version is null then 'PT404'
                 when n.payload is null and not n.deleted then 'PT400' end as sqlstate,
            case when n.schema_version is null then 'kind is not defined'
@@ -70,9 +71,10 @@ begin
   ),
   added as (
     insert into publish.published
-      (rev, kind, source_id, schema_version, payload, payload_hash, deleted, headers, seq, created_at, updated_at)
-    select c.rev, c.kind, c.source_id, c.schema_version, c.payload, c.payload_hash, c.deleted, c.headers,
-           c.seq, apply_batch.at, apply_batch.at
+      (rev, kind, source_id, schema_version, payload, payload_hash, deleted, headers, seq,
+       created_at, updated_at)
+    select c.rev, c.kind, c.source_id, c.schema_version, c.payload, c.payload_hash, c.deleted,
+           c.headers, c.seq, apply_batch.at, apply_batch.at
       from change c
      where c.verdict = 'new'
   ),
@@ -111,7 +113,8 @@ begin
      where (select exists (select from publish.quarantine))
        and q.kind = n.kind and q.source_id = n.source_id
        and not exists (select from incoming i
-                        where i.kind = n.kind and i.source_id = n.source_id and i.sqlstate is not null)
+                        where i.kind = n.kind and i.source_id = n.source_id
+                          and i.sqlstate is not null)
   )
   select (select count(*) from newest), (select count(*) from change),
          (select count(*) from incoming i where i.sqlstate is not null)

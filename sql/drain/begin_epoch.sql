@@ -34,12 +34,16 @@ begin
   insert into publish.outbox (seq, kind, source_id, payload, deleted, headers, enqueued_at)
   select r.seq, r.kind, r.source_id, r.payload, r.deleted, r.headers, r.enqueued_at
     from restored r
-   order by r.seq;
+   order by r.seq
+      on conflict do nothing; -- a row and its retry have one seq
+  -- Also where nothing is drained now, the newest row is the state of the next drain.
+  update publish.drain d set drained = '3:3:', partial_xid = null, partial_seq = null;
   return true;
 end
 $$;
 comment on function publish.begin_epoch(bigint) is
   'Begins an epoch at this head when the cluster, its timeline, the database or the table is not '
-  'what the last epoch knew. True when it is another cluster: stored snapshots mean nothing here, '
-  'and outbox rows with transaction ids from the future were enqueued again in this transaction.';
+  'what the last epoch knew. True when it is another cluster: stored snapshots mean nothing here '
+  'and were forgotten, and outbox rows with transaction ids from the future were enqueued again in '
+  'this transaction.';
 revoke all on function publish.begin_epoch(bigint) from public;

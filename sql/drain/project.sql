@@ -6,7 +6,8 @@ create or replace function publish.project(
   seqs bigint[],
   headers jsonb[]
 ) returns table (
-  source_id text, seq bigint, payload jsonb, deleted boolean, headers_of jsonb, sqlstate_of text, message text
+  source_id text, seq bigint, payload jsonb, deleted boolean, headers_of jsonb, sqlstate_of text,
+  message text
 )
 language plpgsql
 rows 500
@@ -18,10 +19,12 @@ declare
   v_message text;
 begin
   return query
-    select p.* from publish.project_keys(project.kind, project.source_ids, project.seqs, project.headers) p;
+    select p.*
+      from publish.project_keys(project.kind, project.source_ids, project.seqs,
+                                project.headers) p;
 exception
   when operator_intervention or transaction_rollback or insufficient_resources
-       or object_not_in_prerequisite_state or system_error or internal_error then
+       or lock_not_available then
     raise;
   when others then
     get stacked diagnostics v_sqlstate = returned_sqlstate, v_message = message_text;
@@ -34,9 +37,16 @@ exception
       end;
     end if;
     if v_count = 1 then
+      -- Published under another key, of which the view can show nothing any more: a tombstone.
       return query
-        select u.source_id, u.seq, null::jsonb, false, u.headers, v_sqlstate, v_message
-          from unnest(project.source_ids, project.seqs, project.headers) as u (source_id, seq, headers);
+        select u.source_id, u.seq, null::jsonb, g.gone, u.headers,
+               case when not g.gone then v_sqlstate end, case when not g.gone then v_message end
+          from unnest(project.source_ids, project.seqs, project.headers)
+                 as u (source_id, seq, headers)
+         cross join lateral (
+           select exists (select from publish.published p
+                           where p.kind = project.kind and p.source_id = u.source_id)
+                  and not publish.is_key(project.kind, u.source_id) as gone) g;
     else
       -- One key spelled in two ways may be in both halves.
       return query

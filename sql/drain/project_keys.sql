@@ -5,10 +5,12 @@ create or replace function publish.project_keys(
   seqs bigint[],
   headers jsonb[]
 ) returns table (
-  source_id text, seq bigint, payload jsonb, deleted boolean, headers_of jsonb, sqlstate_of text, message text
+  source_id text, seq bigint, payload jsonb, deleted boolean, headers_of jsonb, sqlstate_of text,
+  message text
 )
 language plpgsql
 set enable_seqscan = on
+set enable_bitmapscan = on
 set enable_hashjoin = on
 set enable_mergejoin = on
 rows 500

@@ -16,7 +16,8 @@ begin
       '  from unnest($1::%s[], $2, $3) as u (k, seq, headers)'
       ' order by u.k::text, u.seq desc', v_key.types[1]);
     v_shown := format(
-      'select %s as source_id, to_jsonb(v.*) as payload, count(*) over w as copies, row_number() over w as copy'
+      'select %s as source_id, to_jsonb(v.*) as payload, count(*) over w as copies,'
+      ' row_number() over w as copy'
       '  from %s v where %s = any ($1::%s[]) window w as (partition by %3$s)',
       v_key.source_id, v_key.view, v_key.refs[1], v_key.types[1]);
   else
@@ -34,23 +35,27 @@ begin
     select format(
              'select s.*, count(*) over w as copies, row_number() over w as copy from ('
              '  select %s as source_id, to_jsonb(v.*) as payload'
-             '    from dirty d cross join lateral (select v.* from %s v where %s) v) s'
+             '    from (select distinct %s from dirty d) d'
+             '    cross join lateral (select v.* from %s v where %s) v) s'
              ' window w as (partition by s.source_id)',
-             v_key.source_id, v_key.view,
+             v_key.source_id, string_agg(format('d.k%s', r.n), ', ' order by r.n), v_key.view,
              string_agg(format('%s = d.k%s', r.ref, r.n), ' and ' order by r.n))
       into v_shown
       from unnest(v_key.refs) with ordinality as r (ref, n);
   end if;
   return format(
     'with dirty as (%s), shown as (%s)'
-    ' select coalesce(s.source_id, d.source_id), coalesce(d.seq, $4), s.payload, s.source_id is null, d.headers,'
+    ' select coalesce(s.source_id, d.source_id), coalesce(d.seq, $4), s.payload,'
+    '        s.source_id is null, d.headers,'
     '        case when s.copies > 1 then ''PT422'' %s end,'
-    '        case when s.copies > 1 then format(''the view shows %%s rows for this key'', s.copies) %s end'
+    '        case when s.copies > 1'
+    '             then format(''the view shows %%s rows for this key'', s.copies) %s end'
     '   from dirty d full join shown s on s.source_id = d.source_id'
     '  where s.copy is null or s.copy = 1',
     v_dirty, v_shown,
     case when v_validator is not null
-         then format('when s.source_id is not null and not coalesce(%s(s.payload), true) then ''PT422''', v_validator)
+         then format('when s.source_id is not null and not coalesce(%s(s.payload), true)'
+                     ' then ''PT422''', v_validator)
          else '' end,
     case when v_validator is not null
          then format('when s.source_id is not null then ''the validator refused the payload''')

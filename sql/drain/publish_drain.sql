@@ -16,6 +16,7 @@ set intervalstyle = 'postgres'
 set extra_float_digits = 1
 set bytea_output = 'hex'
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
@@ -57,7 +58,8 @@ begin
   end if;
   if publish.release_due(publish_drain.batch)
      and v_state.partial_xid = pg_current_xact_id_if_assigned() then
-    -- A retry has a lower seq than what this transaction drained before: look at all its rows again.
+    -- A retry has a lower seq than what this transaction drained before: look at all its rows
+    -- again.
     v_state.partial_xid := null;
     v_state.partial_seq := null;
   end if;
@@ -77,8 +79,9 @@ begin
       (drain_id, head_before, head, drained, partial_xid, partial_seq, scanned, keys, published,
        unchanged, quarantined, lag, duration, at)
     values (v_state.drain_id + 1, v_state.head, v_state.head + v_done.published, v_batch.drained,
-            v_batch.partial_xid, v_batch.partial_seq, v_batch.scanned, v_done.keys, v_done.published,
-            v_done.keys - v_done.published - v_done.quarantined, v_done.quarantined,
+            v_batch.partial_xid, v_batch.partial_seq, v_batch.scanned, v_done.keys,
+            v_done.published, v_done.keys - v_done.published - v_done.quarantined,
+            v_done.quarantined,
             clock_timestamp() - v_batch.oldest, clock_timestamp() - v_began, clock_timestamp())
     returning d.scanned, d.keys, d.published, d.unchanged, d.quarantined, d.head, false;
   if v_done.published > 0 then

@@ -36,8 +36,11 @@ begin
              row_number() over w = 1
              or row_number() over w <= read_batch.batch
                 and sum(case when o.payload is null then 0
-                             when pg_column_size(o.payload) < 2000 then pg_column_size(o.payload)
-                             else octet_length(o.payload::text) end) over w <= 64 * 1024 * 1024 as fits
+                             when pg_column_size(o.payload) < 2000
+                                  and pg_column_compression(o.payload) is null
+                             then pg_column_size(o.payload)
+                             else octet_length(o.payload::text) end) over w
+                    <= 64 * 1024 * 1024 as fits
         from publish.undrained(read_batch.state.drained, read_batch.state.partial_xid,
                                read_batch.state.partial_seq, read_batch.seen, read_batch.own) r
        cross join lateral (
@@ -45,12 +48,12 @@ begin
            from publish.outbox o
           where (o.xid, o.seq) > (r.lo, r.after) and o.xid < r.hi
           order by o.xid, o.seq
-          limit read_batch.batch + 1
+          limit read_batch.batch::bigint + 1
        ) o
       window w as (order by o.xid is not distinct from read_batch.own, o.xid, o.seq
                    rows unbounded preceding)
        order by o.xid is not distinct from read_batch.own, o.xid, o.seq
-       limit read_batch.batch + 1
+       limit read_batch.batch::bigint + 1
     ) c;
   read_batch.scanned := coalesce(cardinality(v_xids), 0);
   if read_batch.scanned = 0 then
@@ -89,5 +92,6 @@ end
 $$;
 comment on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) is
   'The next outbox rows to drain after "state", as parallel arrays, and the state once they are '
-  'drained: drained, partial_xid, partial_seq. batch: rows at most. oldest: their lowest enqueued_at.';
+  'drained: drained, partial_xid, partial_seq. batch: rows at most. oldest: their lowest '
+  'enqueued_at.';
 revoke all on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) from public;

@@ -35,17 +35,23 @@ begin
           order by l.next_attempt_at
           limit release_due.batch)
       returning q.*
+    ),
+    again as (
+      -- Its seq decides which payload of a key is the last. Keys of a projected kind may share one.
+      insert into publish.outbox (seq, kind, source_id, payload, deleted, headers)
+      select case when k.view is null then d.seq else nextval('publish.outbox_seq') end,
+             d.kind, d.source_id, d.payload, d.deleted, d.headers
+        from due d
+        left join publish.kind k on k.kind = d.kind
+       order by d.seq
+          on conflict do nothing -- this transaction enqueued it, or tried it before
     )
-    insert into publish.outbox (seq, kind, source_id, payload, deleted, headers)
-    select d.seq, d.kind, d.source_id, d.payload, d.deleted, d.headers
-      from due d
-     order by d.seq;
-    get diagnostics v_retried = row_count;
+    select count(*) into v_retried from due d;
   end if;
   return v_delayed + v_retried > 0;
 end
 $$;
 comment on function publish.release_due(int) is
-  'Moves due delayed enqueues, and due retries from the quarantine, into the outbox: at most batch of each. '
-  'Retries keep their seq. True when anything was moved.';
+  'Moves due delayed enqueues, and due retries from the quarantine, into the outbox: at most '
+  'batch of each. Retries of a payload keep their seq. True when anything was moved.';
 revoke all on function publish.release_due(int) from public;

@@ -1,4 +1,9 @@
-create or replace function publish.check_page(since bigint, batch int, base bigint, kinds text[]) returns void
+create or replace function publish.check_page(
+  since bigint,
+  batch int,
+  base bigint,
+  kinds text[]
+) returns void
 language plpgsql
 stable
 as $$

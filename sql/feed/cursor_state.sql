@@ -13,17 +13,20 @@ declare
   v_floor bigint := (select f.floor from publish.floor f order by f.floor desc limit 1);
   v_epoch_no int;
 begin
-  cursor_state.head := public.publish_head();
+  cursor_state.head :=
+    coalesce((select d.head from publish.drain d order by d.drain_id desc limit 1), 0);
   select e.epoch into cursor_state.current_epoch
     from publish.epoch e
    order by e.epoch_no desc
    limit 1;
   if cursor_state.since > cursor_state.head then
-    cursor_state.broken := format('since %s is above the head %s', cursor_state.since, cursor_state.head);
+    cursor_state.broken :=
+      format('since %s is above the head %s', cursor_state.since, cursor_state.head);
   elsif cursor_state.since > 0 or cursor_state.base is not null then
     if v_floor > greatest(cursor_state.since, cursor_state.base) then
-      cursor_state.broken := format('rows up to rev %s were pruned, since is %s, base is %s', v_floor,
-                                    cursor_state.since, coalesce(cursor_state.base::text, 'null'));
+      cursor_state.broken := format('rows up to rev %s were pruned, since is %s, base is %s',
+                                    v_floor, cursor_state.since,
+                                    coalesce(cursor_state.base::text, 'null'));
     end if;
   end if;
   if cursor_state.broken is null and cursor_state.epoch is distinct from cursor_state.current_epoch
@@ -41,8 +44,8 @@ begin
 end
 $$;
 comment on function publish.cursor_state(bigint, bigint, uuid) is
-  'Head and epoch as this statement sees them and, if a reader cannot go on from here, why. A cursor '
-  'of an older epoch goes on if it is not above the first_rev of any later one: the truncation rule '
-  'of leader epochs (Kafka KIP-101). The floor counts against base, so that a first sync of old '
-  'rows does not trip over it.';
+  'Head and epoch as this statement sees them and, if a reader cannot go on from here, why. A '
+  'cursor of an older epoch goes on if it is not above the first_rev of any later one: the '
+  'truncation rule of leader epochs (Kafka KIP-101). The floor counts against base, so '
+  'that a first sync of old rows does not trip over it.';
 revoke all on function publish.cursor_state(bigint, bigint, uuid) from public;

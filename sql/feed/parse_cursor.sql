@@ -16,10 +16,11 @@ begin
     return;
   end if;
   if parse_cursor.cursor ~ '^[0-9]{1,18}$' then
-    parse_cursor.since := parse_cursor.cursor;
+    parse_cursor.since := parse_cursor.cursor::bigint;
     return;
   end if;
-  v_part := regexp_match(parse_cursor.cursor, '^1\.(0|[0-9a-f]{32})\.([0-9]{1,18})\.([0-9]{1,18})$');
+  v_part := regexp_match(parse_cursor.cursor,
+                         '^1\.(0|[0-9a-f]{32})\.([0-9]{1,18})\.([0-9]{1,18})$');
   if v_part is null then
     raise exception 'this is not a cursor of publish_page' using
       errcode = 'PT400',
@@ -27,8 +28,8 @@ begin
       hint = 'Pass the cursor of the previous page unchanged, or null to begin.';
   end if;
   parse_cursor.epoch := nullif(v_part[1], '0')::uuid;
-  parse_cursor.base := v_part[2];
-  parse_cursor.since := v_part[3];
+  parse_cursor.base := v_part[2]::bigint;
+  parse_cursor.since := v_part[3]::bigint;
 end
 $$;
 comment on function publish.parse_cursor(text) is

@@ -15,6 +15,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
 rows 500
 as $$
 declare
@@ -58,10 +59,11 @@ begin
 end
 $$;
 comment on function public.publish_changes(bigint, int, text[], bigint, uuid) is
-  'The next changes after rev "since", in rev order, at most batch; each key''s newest change only. '
-  'kinds: only these. base: publish_head() as it was when this reader began at 0; tombstones up to '
-  'it are left out. epoch: what the reader last saw. Errors: PT410 the cursor cannot be continued '
-  '(above the head, pruned, or of a life of the database that ended), PT400 bad argument.';
+  'The next changes after rev "since", in rev order, at most batch; each key''s newest change '
+  'only. kinds: only these. base: publish_head() as it was when this reader began at 0; tombstones '
+  'up to it are left out. epoch: what the reader last saw. Errors: PT410 the cursor cannot be '
+  'continued (above the head, pruned, or of a life of the database that ended), PT400 bad '
+  'argument.';
 revoke all on function public.publish_changes(bigint, int, text[], bigint, uuid) from public;
 grant execute on function public.publish_changes(bigint, int, text[], bigint, uuid)
   to publish_reader, publish_worker, publish_admin;

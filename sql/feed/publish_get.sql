@@ -15,13 +15,14 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
 rows 1
 as $$
 begin
   perform publish.check_kind(publish_get.kind);
   return query
-    select p.kind, p.pub_id, p.rev, p.schema_version, p.deleted, p.payload, p.payload_hash, p.headers,
-           p.created_at, p.updated_at
+    select p.kind, p.pub_id, p.rev, p.schema_version, p.deleted, p.payload, p.payload_hash,
+           p.headers, p.created_at, p.updated_at
       from publish.published p
      where p.pub_id = publish_get.pub_id and p.kind = publish_get.kind
      order by p.rev desc

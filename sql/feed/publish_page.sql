@@ -1,4 +1,5 @@
--- For viewers over HTTP: one call, one snapshot, one JSON document of at most about 32 MB of payload.
+-- For viewers over HTTP: one call, one snapshot, one JSON document of at most about 32 MB of
+-- payload.
 create or replace function public.publish_page(
   cursor text default null,
   batch int default 500,
@@ -18,7 +19,8 @@ declare
 begin
   select c.* into v_cursor from publish.parse_cursor(publish_page.cursor) c;
   perform publish.check_page(v_cursor.since, publish_page.batch, v_cursor.base, publish_page.kinds);
-  select s.* into v_state from publish.cursor_state(v_cursor.since, v_cursor.base, v_cursor.epoch) s;
+  select s.* into v_state
+    from publish.cursor_state(v_cursor.since, v_cursor.base, v_cursor.epoch) s;
   if v_state.broken is not null then
     return jsonb_build_object('epoch', v_state.current_epoch, 'cursor', null, 'head', v_state.head,
                               'changes', '[]'::jsonb, 'more', true, 'reset', true,
@@ -34,7 +36,9 @@ begin
     from (
       select p.rev, to_jsonb(p) - 'payload_hash' as change,
              row_number() over w = 1
-             or sum(case when pg_column_size(p.payload) < 2000 then 0
+             or sum(case when p.payload is null
+                           or pg_column_size(p.payload) < 2000
+                              and pg_column_compression(p.payload) is null then 0
                          else octet_length(p.payload::text) end) over w <= 32 * 1024 * 1024 as fits
         from public.publish_changes(v_cursor.since, publish_page.batch, publish_page.kinds,
                                     v_cursor.base, v_cursor.epoch) p
@@ -52,9 +56,9 @@ end
 $$;
 comment on function public.publish_page(text, int, text[]) is
   'One page of the feed as JSON: epoch, cursor (pass it to the next call; null begins, and a plain '
-  'rev goes on after it), head, changes (at most batch), more (there is another page now), reset. reset = true: the cursor cannot be continued, '
-  '"reason" says why; drop what was read and begin with a null cursor. '
-  'Errors: PT400 broken cursor or bad argument, PT404 kind not defined.';
+  'rev goes on after it), head, changes (at most batch), more (there is another page now), reset. '
+  'reset = true: the cursor cannot be continued, "reason" says why; drop what was read and begin '
+  'with a null cursor. Errors: PT400 broken cursor or bad argument, PT404 kind not defined.';
 revoke all on function public.publish_page(text, int, text[]) from public;
 grant execute on function public.publish_page(text, int, text[])
   to publish_reader, publish_worker, publish_admin;

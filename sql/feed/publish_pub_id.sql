@@ -4,6 +4,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 begin
   perform publish.check_kind(publish_pub_id.kind);

@@ -1,7 +1,8 @@
 -- Waits 100 ms for the lock, so that nobody queues behind it for longer. Under the lock every
 -- writer of the slot has ended: what is not drained then is found by index. A drain counts a minute
 -- after it was done: pg_dump takes its snapshot first and its table locks a little later, and must
--- not find a slot empty whose rows its snapshot of publish.drain does not know as drained.
+-- not find a slot empty whose rows its snapshot of publish.drain does not know as drained. Before
+-- the first drain after a restore into another cluster, the stored snapshots are of that other one.
 create or replace function publish.empty_slot(slot int) returns boolean
 language plpgsql
 set lock_timeout = '100ms'
@@ -11,7 +12,8 @@ declare
   v_state publish.drain;
   v_undrained text := format(
     'select exists (select from %1$s o where o.xid >= pg_snapshot_xmax($1))'
-    '    or exists (select from %1$s o where o.xid = any (array(select pg_snapshot_xip($1))))', v_table);
+    '    or exists (select from %1$s o where o.xid = any (array(select pg_snapshot_xip($1))))',
+    v_table);
   v_found boolean;
 begin
   if empty_slot.slot = floor(date_part('epoch', clock_timestamp()) / 300)::bigint % 3 then
@@ -20,6 +22,8 @@ begin
   select d.* into v_state
     from publish.drain d
    where d.at < clock_timestamp() - interval '1 minute'
+     and (select e.system_identifier from publish.epoch e order by e.epoch_no desc limit 1)
+         = (select s.system_identifier from pg_control_system() s)
    order by d.drain_id desc
    limit 1;
   if not found then

@@ -32,11 +32,13 @@ begin
   if v_pruned > 0 then
     insert into publish.floor as f (floor, pruned)
     select v_floor, v_pruned
-     where v_floor > coalesce((select l.floor from publish.floor l order by l.floor desc limit 1), 0);
+     where v_floor > coalesce(
+       (select l.floor from publish.floor l order by l.floor desc limit 1), 0);
   end if;
   return v_pruned;
 end
 $$;
 comment on function publish.prune(int, interval) is
-  'Removes old tombstones and old rows of kinds with a retention, at most batch of each; returns how many.';
+  'Removes old tombstones and old rows of kinds with a retention, at most batch of each; returns '
+  'how many.';
 revoke all on function publish.prune(int, interval) from public;

@@ -12,6 +12,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -19,9 +20,17 @@ begin
   if coalesce(publish_maintain.batch, 0) < 1 or publish_maintain.tombstone_retention is null then
     raise exception 'batch must be 1 or more, and tombstone_retention an interval' using
       errcode = 'PT400',
-      detail = format('batch %s, tombstone_retention %s', coalesce(publish_maintain.batch::text, 'null'),
+      detail = format('batch %s, tombstone_retention %s',
+                      coalesce(publish_maintain.batch::text, 'null'),
                       coalesce(publish_maintain.tombstone_retention::text, 'null')),
       hint = 'Leave them out for 10000 rows and 30 days.';
+  end if;
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'publish_maintain needs a READ COMMITTED transaction' using
+      errcode = 'PT400',
+      detail = format('This transaction is %s: its snapshot may be older than a slot''s lock.',
+                      upper(current_setting('transaction_isolation'))),
+      hint = 'Begin the transaction with: begin isolation level read committed';
   end if;
   publish_maintain.busy := not pg_try_advisory_xact_lock(1886741100, 0);
   publish_maintain.rows_pruned := 0;
@@ -34,6 +43,7 @@ begin
        select l.drain_id
          from publish.drain l
         where l.drain_id <= (select max(m.drain_id) - 10000 from publish.drain m)
+          and l.at < clock_timestamp() - interval '10 minutes'
         order by l.drain_id
         limit publish_maintain.batch);
     get diagnostics publish_maintain.drains_trimmed = row_count;
@@ -43,8 +53,9 @@ begin
 end
 $$;
 comment on function public.publish_maintain(int, interval) is
-  'Empties drained outbox slots, trims the drain history to 10,000 rows and ten minutes, and prunes: tombstones '
-  'older than tombstone_retention, and rows of kinds with a retention, at most batch of each. '
-  'busy = true: a drain was running and nothing was pruned or trimmed. Errors: PT400 bad argument.';
+  'Empties drained outbox slots, trims the drain history to 10,000 rows and ten minutes, and '
+  'prunes: tombstones older than tombstone_retention, and rows of kinds with a retention, at most '
+  'batch of each. busy = true: a drain was running and nothing was pruned or trimmed. '
+  'Errors: PT400 bad argument, or not READ COMMITTED.';
 revoke all on function public.publish_maintain(int, interval) from public;
 grant execute on function public.publish_maintain(int, interval) to publish_worker, publish_admin;

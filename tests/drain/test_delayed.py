@@ -1,0 +1,114 @@
+"""available_at: an enqueue that waits for its time."""
+
+import psycopg
+import pytest
+from helpers import ARTICLES, drain, drain_all, enqueue, feed, one
+
+
+@pytest.fixture
+def db(connect):
+    db = connect()
+    db.execute(ARTICLES)
+    db.execute("select publish_define('note')")
+    return db
+
+
+def now_is_later(db):
+    db.execute("update publish.delayed set available_at = available_at - interval '1 day'")
+
+
+def soon(db):
+    return one(db, "select now() + interval '1 hour'")
+
+
+def test_it_is_not_drained_before_its_time_and_once_after_it(db):
+    enqueue(db, "note", "a", "1", available_at=soon(db))
+    assert drain(db).scanned == 0
+    now_is_later(db)
+    assert drain_all(db) == 1
+    assert feed(db, "note") == {"a": 1}
+    assert drain(db).scanned == 0
+    assert one(db, "select count(*) from publish.delayed") == 0
+
+
+def test_a_time_that_has_passed_delays_nothing(db):
+    for n, time in enumerate(["-infinity", "2000-01-01", None]):
+        enqueue(db, "note", str(n), "1", available_at=time)
+    assert drain_all(db) == 3
+
+
+def test_infinity_never_comes_and_is_refused(db):
+    with pytest.raises(psycopg.Error) as refused:
+        enqueue(db, "note", "a", "1", available_at="infinity")
+    assert refused.value.sqlstate == "PT400"
+    assert one(db, "select count(*) from publish.delayed") == 0
+
+
+def test_when_its_time_comes_it_counts_as_enqueued_then(db):
+    enqueue(db, "note", "a", '"delayed"', available_at=soon(db))
+    enqueue(db, "note", "a", '"meanwhile"')
+    assert drain_all(db) == 1
+    now_is_later(db)
+    assert drain_all(db) == 1
+    assert feed(db, "note") == {"a": "delayed"}
+
+
+def test_due_ones_are_released_in_the_order_of_their_time(db):
+    for hours, payload in [(3, "3"), (1, "1"), (2, "2")]:
+        time = one(db, "select now() + make_interval(hours => %s)", hours)
+        enqueue(db, "note", "a", payload, available_at=time)
+    now_is_later(db)
+    assert drain(db).scanned == 3
+    assert feed(db, "note") == {"a": 3}
+
+
+def test_more_due_ones_than_the_batch_are_all_drained_in_batches(db):
+    for n in range(12):
+        enqueue(db, "note", str(n), "1", available_at=soon(db))
+    now_is_later(db)
+    assert [drain(db, batch=5).published for _ in range(4)] == [5, 5, 2, 0]
+
+
+def test_it_is_as_transactional_as_any_other(db, connect):
+    other = connect()
+    with other.transaction(force_rollback=True):
+        enqueue(other, "note", "never", "1", available_at=soon(db))
+    with db.transaction(force_rollback=True):
+        enqueue(db, "note", "a", "1")
+        assert drain(db).published == 1
+    with other.transaction():
+        enqueue(other, "note", "late", "1", available_at=soon(db))
+        assert drain(db).published == 0
+    enqueue(db, "note", "due", "1", available_at=soon(db))
+    now_is_later(db)
+    with db.transaction(force_rollback=True):
+        assert drain(db).published == 2
+    assert drain_all(db) == 2
+    assert set(feed(db, "note")) == {"late", "due"}
+
+
+def test_a_projected_key_shows_what_the_view_says_when_its_time_comes(db):
+    db.execute("insert into article (id, title) values (1, 'then')")
+    drain_all(db)
+    enqueue(db, "article", "1", available_at=soon(db))
+    db.execute("alter table article disable trigger publish")
+    db.execute("update article set title = 'now'")
+    assert drain_all(db) == 0
+    now_is_later(db)
+    assert drain_all(db) == 1
+    assert feed(db, "article")["1"]["title"] == "now"
+
+
+def test_own_due_rows_and_a_cut_do_not_lose_rows_of_the_same_transaction(db):
+    for n in range(4):
+        enqueue(db, "note", f"due {n}", "1", available_at=soon(db))
+    now_is_later(db)
+    with db.transaction():
+        for n in range(7):
+            enqueue(db, "note", f"own {n}", "1")
+        assert drain(db, batch=5).published == 5
+        enqueue(db, "note", "due last", "1", available_at=soon(db))
+        now_is_later(db)
+        drain(db, batch=5)
+    drain_all(db)
+    assert len(feed(db, "note")) == 12

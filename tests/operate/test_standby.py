@@ -1,0 +1,135 @@
+"""A hot standby serves readers; after its promotion the feed goes on in a new epoch."""
+
+import shutil
+import signal
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import servers
+from helpers import (
+    ARTICLES,
+    drain,
+    drain_all,
+    enqueue,
+    feed,
+    head,
+    one,
+    running_cluster,
+    until,
+)
+from psycopg.rows import namedtuple_row
+
+from pgpublish.migrate import migrate
+
+
+@contextmanager
+def standby_of(primary, kind):
+    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+    standby = servers.new_cluster(kind, root)
+    try:
+        standby.folder.mkdir()
+        standby.folder.chmod(0o700)
+        if standby.user:
+            shutil.chown(standby.folder, standby.user)
+        standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", primary.url(),
+                    "--checkpoint", "fast", "--write-recovery-conf", "--no-sync")  # fmt: skip
+        standby.start()
+        yield standby
+    finally:
+        standby.stop(signal.SIGQUIT)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def pair(server_kind):
+    """Sessions on a primary with a feed, and on its standby."""
+    with running_cluster(server_kind) as primary:
+        sessions = []
+
+        def connect(cluster):
+            conn = psycopg.connect(cluster.url(), autocommit=True, row_factory=namedtuple_row)
+            sessions.append(conn)
+            return conn
+
+        db = connect(primary)
+        migrate(db)
+        db.execute(ARTICLES)
+        db.execute("select publish_define('note')")
+        with standby_of(primary, server_kind) as standby:
+            yield db, connect(standby), primary
+            for conn in sessions:
+                conn.close()
+
+
+def replay(db, copy):
+    lsn = one(db, "select pg_current_wal_lsn()")
+    until(lambda: one(copy, "select pg_last_wal_replay_lsn() >= %s", lsn))
+
+
+def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):
+    db, copy, primary = pair
+    assert one(copy, "select pg_is_in_recovery()")
+    db.execute("insert into article (id, title) select i, 'x' from generate_series(1, 9) i")
+    enqueue(db, "note", "a", "1")
+    drain_all(db)
+    db.execute("delete from article where id = 9")
+    drain_all(db)
+    db.execute("insert into article (id, title) values (10, 'still in the outbox')")
+    replay(db, copy)
+
+    # Every reading function says the same as on the primary.
+    for query in (
+        "select * from publish_changes()",
+        "select * from publish_changes(3, 4, '{article}', 2)",
+        "select publish_page(null, 5)",
+        "select publish_head()",
+        "select publish_pub_id('article', '9')",
+        "select * from publish_get('article', publish_pub_id('article', '1'))",
+        "select head, depth, delayed, quarantined, epoch, floor from publish_status()",
+    ):
+        assert copy.execute(query).fetchall() == db.execute(query).fetchall(), query
+    assert one(copy, "select depth from publish_status()") == 1
+    for statement in ("select publish_drain()", "select publish_enqueue('note', 'a', '1')"):
+        with pytest.raises(psycopg.Error) as refused:
+            copy.execute(statement)
+        assert refused.value.sqlstate in ("25006", "55000")
+
+    # From here on the standby gets nothing more of what the primary publishes.
+    shared = head(db)
+    older = one(copy, "select publish_page(null, 5)")["cursor"]
+    at_head = one(copy, "select publish_page()")["cursor"]
+    copy.execute("alter system set primary_conninfo = ''")
+    copy.execute("select pg_reload_conf()")
+    until(lambda: one(copy, "select count(*) from pg_stat_wal_receiver") == 0)
+    for n in range(3):
+        enqueue(db, "note", f"lost {n}", "1")
+    drain_all(db)
+    lost = one(db, "select publish_page(%s)", at_head)
+    assert lost["head"] == shared + 4
+    primary.stop(signal.SIGQUIT)
+
+    assert one(copy, "select pg_promote(true, 60)")
+    enqueue(copy, "note", "b", "1")
+    copy.execute("insert into article (id, title) select i, 'y' from generate_series(11, 19) i")
+    assert drain_all(copy) == 1 + 1 + 9
+    assert set(feed(copy, "article")) == {str(i) for i in [*range(1, 9), *range(10, 20)]}
+    assert one(copy, "select array_agg(first_rev order by epoch_no) from publish.epoch") == [
+        0,
+        shared,
+    ]
+
+    for cursor, since in [(older, 5), (at_head, shared)]:
+        page = one(copy, "select publish_page(%s)", cursor)
+        assert not page["reset"]
+        assert page["changes"][-1]["rev"] == head(copy)
+        assert page["changes"][0]["rev"] == since + 1
+    assert one(copy, "select publish_page(%s)", lost["cursor"])["reset"]
+    changes = "select * from publish_changes(%s, epoch => %s)"
+    assert len(copy.execute(changes, [shared, lost["epoch"]]).fetchall()) == 11
+    with pytest.raises(psycopg.Error) as refused:
+        copy.execute(changes, [shared + 1, lost["epoch"]])
+    assert refused.value.sqlstate == "PT410"
+    assert drain(copy).scanned == 0

@@ -1,0 +1,24 @@
+-- The cursor of publish_page: what is written is read back, and nothing else is.
+begin;
+select plan(13);
+
+select is(publish.format_cursor('00112233-4455-6677-8899-aabbccddeeff', 7, 5),
+          '1.00112233445566778899aabbccddeeff.7.5', 'format, epoch, base, since');
+select is(publish.format_cursor(null, 0, 0), '1.0.0.0', 'before the first epoch');
+select results_eq(
+  $$select c.epoch, c.base, c.since
+      from publish.parse_cursor('1.00112233445566778899aabbccddeeff.7.5') c$$,
+  $$values ('00112233-4455-6677-8899-aabbccddeeff'::uuid, 7::bigint, 5::bigint)$$, 'read back');
+select results_eq($$select c.epoch, c.base, c.since from publish.parse_cursor('1.0.0.0') c$$,
+                  $$values (null::uuid, 0::bigint, 0::bigint)$$, 'without an epoch');
+select results_eq($$select c.epoch, c.base, c.since from publish.parse_cursor(null) c$$,
+                  $$values (null::uuid, null::bigint, 0::bigint)$$, 'null is the beginning');
+select results_eq($$select c.epoch, c.base, c.since from publish.parse_cursor('42') c$$,
+                  $$values (null::uuid, null::bigint, 42::bigint)$$, 'a number is a rev');
+
+select throws_ok(format('select publish.parse_cursor(%L)', c.cursor), 'PT400', null, c.cursor)
+  from (values ('x'), ('-1'), ('2.0.0.0'), ('1.0.0.-1'), ('1.0.0.0.0'), (' 1.0.0.0'),
+               ('9999999999999999999')) as c (cursor);
+
+select * from finish();
+rollback;

@@ -1,0 +1,105 @@
+-- Who may do what, each call really made. Nothing is for PUBLIC.
+begin;
+select plan(150);
+
+create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
+begin
+  execute format('set local role %I', role);
+  execute query;
+  reset role;
+end
+$$;
+create function pg_temp.may(role name, allowed boolean, query text) returns text language sql as $$
+  select case when allowed
+              then lives_ok(format('select pg_temp.call_as(%L, %L)', role, query),
+                            format('%s may %s', role, query))
+              else throws_ok(format('select pg_temp.call_as(%L, %L)', role, query), '42501', null,
+                             format('%s may not %s', role, query)) end
+$$;
+create function pg_temp.attach_publish_enqueue() returns void language plpgsql as $$
+begin
+  create temp table t (id int);
+  create trigger t after insert on t for each row execute function publish_enqueue('article', 'id');
+  drop table t;
+end
+$$;
+create role test_stranger;
+create temp table role (role name, letter text);
+insert into role values ('publish_writer', 'w'), ('publish_reader', 'r'), ('publish_worker', 'k'),
+                        ('publish_admin', 'a'), ('test_stranger', '-');
+
+do $$
+begin
+  perform publish_define('note');
+end
+$$;
+create table article (id int primary key);
+create view shown as select a.id from article a;
+grant select on shown to publish_owner;
+do $$
+begin
+  perform publish_define('article', 'shown');
+end
+$$;
+
+-- The API: one call of each function, and by whom it may be made.
+create temp table api (call text, roles text);
+insert into api values
+  ($$select publish_enqueue('note', '1', '{}')$$,             'w  a'),
+  ($$select pg_temp.attach_publish_enqueue()$$,               'w  a'),
+  ($$select publish_pub_id('note', '1')$$,                    'wrka'),
+  ($$select publish_head()$$,                                 ' rka'),
+  ($$select publish_changes()$$,                              ' rka'),
+  ($$select publish_page()$$,                                 ' rka'),
+  ($$select publish_get('note', gen_random_uuid())$$,         ' rka'),
+  ($$select publish_status()$$,                               ' rka'),
+  ($$select publish_drain()$$,                                '  ka'),
+  ($$select publish_maintain()$$,                             '  ka'),
+  ($$select publish.await_work(1, 1)$$,                       '  ka'),
+  ($$select publish_define('other')$$,                        '   a'),
+  ($$select publish_backfill('article')$$,                    '   a'),
+  ($$select publish.estimated_keys('article')$$,              '   a'),
+  ($$select publish.define('b', null, null, 1, null, null)$$, '   a');
+select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
+  from api a cross join role r;
+
+select is_empty(
+  $$select p.proname from pg_proc p
+     where (p.pronamespace = 'publish'::regnamespace or p.proname like 'publish\_%')
+       and exists (select from aclexplode(p.proacl) x where x.grantee <> p.proowner)
+       and not exists (select from api a where a.call like '%' || p.proname || '(%')$$,
+  'every function that is granted to anyone is in the list above');
+
+-- The tables: admin may look, everybody of ours may see what is installed, nobody may write.
+create temp table relation as
+  select c.oid::regclass::text as name,
+         case c.relname when 'file' then 'wrka' else '   a' end as roles
+    from pg_class c
+   where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p')
+     and c.relname not like '\_yoyo\_%' and not c.relispartition;
+select pg_temp.may(r.role, strpos(t.roles, r.letter) > 0, format('table %s', t.name))
+  from relation t cross join role r;
+select pg_temp.may(r.role, false, format('delete from %s', t.name))
+  from (values ('publish.published'), ('publish.outbox'), ('publish.kind')) as t (name)
+ cross join role r;
+select pg_temp.may(r.role, false, $$select nextval('publish.outbox_seq')$$) from role r;
+select pg_temp.may(r.role, false, 'select publish.begin_epoch(0)') from role r;
+
+-- The view's owner gives publish_owner the right to read it; nobody else can.
+create role test_definer in role publish_admin;
+create table secret (id int primary key);
+create temp table publishing as
+  select $$select pg_temp.call_as('test_definer',
+                                  $q$select publish_define('s', 'secret')$q$)$$ as it;
+select throws_ok($$select pg_temp.call_as('test_definer', 'create schema mine')$$, '42501', null,
+                 'a member of publish_admin is no more than that');
+select throws_ok(p.it, '42501', null, 'a view that the caller may not grant on is not published')
+  from publishing p;
+grant select on secret to test_definer;
+set local client_min_messages = error; -- GRANT warns
+select throws_ok(p.it, 'PT400', null, 'not even if the caller may read it') from publishing p;
+alter table secret owner to test_definer;
+select lives_ok(p.it, 'its owner may') from publishing p;
+
+select * from finish();
+rollback;

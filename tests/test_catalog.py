@@ -1,0 +1,476 @@
+"""The house rules, read from the catalogs of a migrated database and from the files of sql/.
+
+Each query names the offenders, so each rule holds when its query finds nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+import servers
+
+from pgpublish import resources
+from pgpublish.embedded import Cluster
+from pgpublish.errors import BY_SQLSTATE
+from pgpublish.migrate import migrate
+from pgpublish.resources import SqlFile
+
+Connection = psycopg.Connection[Any]
+
+ROLES = ["publish_admin", "publish_owner", "publish_reader", "publish_worker", "publish_writer"]
+
+# yoyo's own tables are made by yoyo: no comments there. All other rules hold for them too.
+OURS: LiteralString = """
+  create temp view our_table as
+    select c.* from pg_class c
+     where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f');
+  create temp view our_function as
+    select p.* from pg_proc p
+      join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname = 'publish' or n.nspname = 'public' and p.proname like 'publish\\_%';
+"""
+
+
+@pytest.fixture(scope="module")
+def conn(cluster: Cluster, template: str) -> Iterator[Connection]:
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"create database catalog template {template}")
+        with psycopg.connect(cluster.url("catalog"), autocommit=True) as conn:
+            conn.execute(OURS)
+            yield conn
+        admin.execute("drop database catalog with (force)")
+
+
+def offenders(conn: Connection, query: LiteralString, *arguments: object) -> list[object]:
+    return [row[0] for row in conn.execute(query, arguments or None).fetchall()]
+
+
+def tables(conn: Connection) -> list[object]:
+    return offenders(conn, "select t.relname from our_table t")
+
+
+def functions(conn: Connection) -> list[object]:
+    return offenders(conn, "select p.oid::regprocedure::text from our_function p")
+
+
+# --- comments
+
+
+def test_every_function_table_view_and_sequence_has_a_comment(conn: Connection) -> None:
+    assert functions(conn)
+    assert not offenders(
+        conn,
+        """
+        select p.oid::regprocedure::text from our_function p
+         where coalesce(obj_description(p.oid, 'pg_proc'), '') = ''
+        union all
+        select c.oid::regclass::text from pg_class c
+         where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S')
+           and not c.relispartition and c.relname not like '\\_yoyo\\_%'
+           and coalesce(obj_description(c.oid, 'pg_class'), '') = ''
+        union all
+        select 'schema publish'
+         where obj_description('publish'::regnamespace, 'pg_namespace') is null
+        union all
+        select r.rolname::text from pg_roles r
+         where r.rolname like 'publish\\_%' and shobj_description(r.oid, 'pg_authid') is null
+        """,
+    )
+
+
+def test_every_column_name_is_explained_where_its_name_does_not_say_it(conn: Connection) -> None:
+    """A name means one thing in all tables, so one comment on it will do, in any of them.
+    Only a time, named by its event (…_at), needs none. Views explain themselves in the same way.
+    """
+    assert not offenders(
+        conn,
+        """
+        select min(format('%s.%s', t.relname, a.attname))
+          from our_table t
+          join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+         where not t.relispartition and t.relname not like '\\_yoyo\\_%'
+           and a.attname <> 'at' and a.attname not like '%\\_at'
+         group by a.attname
+        having count(col_description(t.oid, a.attnum)) = 0
+         order by 1
+        """,
+    )
+
+
+def test_every_index_names_the_query_it_serves(conn: Connection) -> None:
+    """The index of a primary key or unique constraint is there for the constraint; on a partition
+    it is not, as uniqueness within one partition promises nothing."""
+    assert not offenders(
+        conn,
+        """
+        select i.indexrelid::regclass::text
+          from pg_index i
+          join our_table t on t.oid = i.indrelid and t.relkind = 'r'
+         where (t.relispartition
+                or not exists (select from pg_constraint o where o.conindid = i.indexrelid))
+           and coalesce(obj_description(i.indexrelid, 'pg_class'), '')
+               !~ 'publish_[a-z_]+|[Dd]rain|[Pp]run'
+        """,
+    )
+
+
+# --- security
+
+
+def test_every_definer_function_pins_its_search_path(conn: Connection) -> None:
+    assert not offenders(
+        conn,
+        """
+        select p.oid::regprocedure::text from our_function p
+         where p.prosecdef
+           and 'search_path=pg_catalog, pg_temp' <> all (coalesce(p.proconfig, '{}'))
+        """,
+    )
+
+
+def test_nothing_is_granted_to_public(conn: Connection) -> None:
+    assert not offenders(
+        conn,
+        """
+        select o.name || ': ' || a.privilege_type
+          from (
+            select p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))
+              from our_function p
+            union all
+            select c.oid::regclass::text,
+                   coalesce(c.relacl, acldefault(
+                     case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))
+              from pg_class c where c.relnamespace = 'publish'::regnamespace
+            union all
+            select format('%s.%s', a.attrelid::regclass, a.attname), a.attacl
+              from pg_attribute a join our_table t on t.oid = a.attrelid
+            union all
+            select 'schema publish', coalesce(n.nspacl, acldefault('n', n.nspowner))
+              from pg_namespace n where n.nspname = 'publish'
+          ) as o (name, acl)
+         cross join aclexplode(o.acl) a
+         where a.grantee = 0
+        """,
+    )
+
+
+def test_a_function_made_later_is_not_executable_by_public_either(conn: Connection) -> None:
+    with conn.transaction(force_rollback=True):
+        conn.execute("set local role publish_owner")
+        conn.execute("create function publish.later() returns int language sql return 1")
+        assert offenders(
+            conn, "select has_function_privilege('public', 'publish.later()', 'execute')"
+        ) == [False]
+
+
+def test_privileges_are_granted_to_the_five_roles_only(conn: Connection) -> None:
+    assert not offenders(
+        conn,
+        """
+        select o.name || ': ' || a.grantee::regrole
+          from (
+            select p.oid::regprocedure::text, p.proacl from our_function p
+            union all
+            select c.oid::regclass::text, c.relacl from pg_class c
+             where c.relnamespace = 'publish'::regnamespace
+          ) as o (name, acl)
+         cross join aclexplode(o.acl) a
+         where a.grantee::regrole::text <> all (%s)
+        """,
+        ROLES,
+    )
+
+
+def test_no_role_but_the_owner_may_write_a_table(conn: Connection) -> None:
+    assert not offenders(
+        conn,
+        """
+        select format('%s: %s %s', t.relname, a.grantee::regrole, a.privilege_type)
+          from our_table t
+         cross join aclexplode(t.relacl) a
+         where a.privilege_type <> 'SELECT' and a.grantee <> t.relowner
+        """,
+    )
+
+
+def test_publish_owner_owns_everything(conn: Connection) -> None:
+    assert not offenders(
+        conn,
+        """
+        select p.oid::regprocedure::text from our_function p
+         where p.proowner <> 'publish_owner'::regrole
+        union all
+        select c.oid::regclass::text from pg_class c
+         where c.relnamespace = 'publish'::regnamespace and c.relowner <> 'publish_owner'::regrole
+        union all
+        select t.oid::regtype::text from pg_type t
+         where t.typnamespace = 'publish'::regnamespace and t.typowner <> 'publish_owner'::regrole
+        union all
+        select n.nspname::text from pg_namespace n
+         where n.nspname = 'publish' and n.nspowner <> 'publish_owner'::regrole
+        """,
+    )
+
+
+def test_no_role_may_log_in_or_do_more_than_its_grants(conn: Connection) -> None:
+    assert (
+        offenders(
+            conn,
+            """
+        select r.rolname from pg_roles r
+         where r.rolname like 'publish\\_%'
+           and not (r.rolsuper or r.rolcanlogin or r.rolcreaterole or r.rolcreatedb
+                    or r.rolreplication or r.rolbypassrls)
+           and not exists (select from pg_auth_members m where m.member = r.oid)
+         order by r.rolname
+        """,
+        )
+        == ROLES
+    )
+
+
+# --- shape
+
+
+def test_nothing_of_ours_in_public_but_functions_named_publish(conn: Connection) -> None:
+    assert not offenders(
+        conn,
+        """
+        select pg_describe_object(d.classid, d.objid, 0)
+          from pg_depend d
+         cross join lateral pg_identify_object(d.classid, d.objid, 0) o
+         where d.refclassid = 'pg_namespace'::regclass and d.refobjid = 'public'::regnamespace
+           and not (o.type = 'function' and o.identity like 'public.publish\\_%')
+        """,
+    )
+
+
+def test_no_overloads_but_the_trigger_form_of_publish_enqueue(conn: Connection) -> None:
+    names = Counter(str(name).split("(")[0] for name in functions(conn))
+    assert [name for name, count in names.items() if count > 1] == ["publish_enqueue"]
+    assert names["publish_enqueue"] == 2
+
+
+def test_every_table_has_a_primary_key(conn: Connection) -> None:
+    """The outbox itself has none, its partitions have: nothing looks into all of them by key."""
+    assert tables(conn)
+    assert not offenders(
+        conn,
+        """
+        select t.relname from our_table t
+         where t.relkind = 'r'
+           and not exists (select from pg_constraint o where o.conrelid = t.oid and o.contype = 'p')
+        """,
+    )
+
+
+def test_constraints_are_named_as_facts(conn: Connection) -> None:
+    """No name that PostgreSQL made up. A primary key's is table_pkey; not null needs no name."""
+    assert not offenders(
+        conn,
+        """
+        select o.conname from pg_constraint o
+          join our_table t on t.oid = o.conrelid and t.relname not like '\\_yoyo\\_%'
+         where o.contype <> 'n'
+           and (o.conname ~ (t.relname || '_(.*_)?(check|key|fkey|excl|not_null)[0-9]*$')
+                or o.contype = 'p' and o.conname <> t.relname || '_pkey')
+        """,
+    )
+
+
+# --- files
+
+
+def blocks(text: str, opening: str) -> list[str]:
+    """Statements of a body that begin with `opening`, up to the semicolon at a line's end."""
+    return re.findall(rf"^\s*{opening}\b.*?;[ ]*(?:--.*)?$", text, re.MULTILINE | re.DOTALL)
+
+
+def params() -> list[Any]:
+    return [pytest.param(file, id=file.path) for file in resources.functions()]
+
+
+@pytest.mark.parametrize("file", params())
+def test_a_file_holds_the_object_of_its_name_and_its_grants(file: SqlFile) -> None:
+    name = Path(file.path).stem
+    schema = "public" if name.startswith("publish_") else "publish"
+    outside = re.sub(
+        r"\$\$.*?\$\$|'(?:[^']|'')*'|--[^\n]*", "", file.text, flags=re.DOTALL
+    )  # bodies, literals and remarks
+    statements = [" ".join(part.split()) for part in outside.split(";") if part.strip()]
+    verbs = (
+        rf"create or replace (function|procedure|view) {schema}\.{name}\b"
+        rf"|comment on (function|procedure|view) {schema}\.{name}\b"
+        rf"|revoke all on (function|procedure|table )?\s*{schema}\.{name}\b"
+        rf"|grant (execute|select) on (function|procedure)?\s*{schema}\.{name}\b"
+    )
+    assert [s for s in statements if not re.match(verbs, s)] == []
+    creates = [s for s in statements if s.startswith("create")]
+    assert len(creates) == (2 if name == "publish_enqueue" else 1)
+    for verb in ("comment on", "revoke all on"):
+        assert sum(s.startswith(verb) for s in statements) == len(creates), verb
+
+
+def test_every_installed_function_and_view_has_its_file(conn: Connection) -> None:
+    installed = offenders(
+        conn,
+        """
+        select distinct p.proname::text from our_function p
+        union
+        select t.relname::text from our_table t where t.relkind in ('v', 'm')
+        """,
+    )
+    assert sorted(str(name) for name in installed) == sorted(
+        Path(file.path).stem for file in resources.functions()
+    )
+
+
+@pytest.mark.parametrize("file", params())
+def test_every_error_has_sqlstate_detail_and_hint(file: SqlFile) -> None:
+    assert len(blocks(file.text, "raise exception")) == file.text.count("raise exception")
+    for statement in blocks(file.text, "raise exception"):
+        (state,) = re.findall(r"errcode = '(\w+)'", statement)
+        assert state in BY_SQLSTATE, statement
+        assert "detail = " in statement, statement
+        assert "hint = " in statement, statement
+    for statement in blocks(file.text, "raise warning"):
+        assert "hint = " in statement, statement
+
+
+@pytest.mark.parametrize("file", params())
+def test_messages_are_in_postgresqls_style(file: SqlFile) -> None:
+    """Lower case, no full stop, the values in the detail; a hint is a sentence."""
+    for message in re.findall(r"raise exception\s+'((?:[^']|'')*)'", file.text):
+        first = message.split()[0]
+        assert first[0].islower() or first.startswith("publish_"), message
+        assert not message.endswith("."), message
+        assert "%" not in message, message
+    for hint in re.findall(r"hint = (?:format\()?'((?:[^']|'')*)'", file.text):
+        assert hint[0].isupper(), hint
+
+
+def test_sqlstates_of_ours_are_those_of_the_list() -> None:
+    used = {state for file in resources.functions() for state in re.findall(r"PT\d+", file.text)}
+    assert used
+    assert used <= set(BY_SQLSTATE)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, id=f.path) for f in [*resources.migrations(), *resources.functions()]],
+)
+def test_lines_are_at_most_100_columns(file: SqlFile) -> None:
+    long = [n for n, line in enumerate(file.text.splitlines(), 1) if len(line) > 100]
+    assert long == []
+    assert file.text.endswith("\n")
+    assert "\t" not in file.text
+
+
+def test_migrations_hold_no_function() -> None:
+    for file in resources.migrations():
+        assert not re.search(r"create (or replace )?(function|procedure|view)\b", file.text)
+        assert "set local lock_timeout" in file.text, file.path
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    names = [Path(file.path).name for file in resources.migrations()]
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    assert all(re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", name) for name in names)
+
+
+# --- function bodies
+
+
+@pytest.fixture(scope="module")
+def debian(server_kind: str, cluster: Cluster) -> Iterator[Cluster]:
+    """Only Debian's server has plpgsql_check: the session's own, or one more beside it."""
+    if server_kind == "debian":
+        yield cluster
+        return
+    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+    other = servers.new_cluster("debian", root)
+    try:
+        other.create()
+        other.start()
+        yield other
+    finally:
+        other.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def checked(debian: Cluster) -> Iterator[Connection]:
+    """A migrated database with plpgsql_check and a table for the trigger functions."""
+    with psycopg.connect(debian.url("postgres"), autocommit=True) as admin:
+        admin.execute("create database checked template template0")
+        with psycopg.connect(debian.url("checked"), autocommit=True) as conn:
+            migrate(conn)
+            conn.execute(OURS)
+            conn.execute("create extension plpgsql_check")
+            conn.execute("create table source (id int primary key)")
+            yield conn
+        admin.execute("drop database checked with (force)")
+
+
+UNSANITIZED = "text type variable is not sanitized"
+UNKNOWN_RESULT = "OUT variable is maybe unmodified"
+
+# What plpgsql_check cannot see: publish.kind names its view, key and validator quoted by %I, and
+# publish.define is all that writes there.
+KNOWN_WARNINGS = {
+    ("publish.mark_kind", UNSANITIZED),
+    ("publish.project_keys", UNSANITIZED),
+    ("publish.project_keys", UNKNOWN_RESULT),  # return query execute
+    ("public.publish_backfill", UNSANITIZED),
+    ("public.publish_enqueue", UNSANITIZED),
+}
+
+
+def test_plpgsql_check_finds_no_error_and_no_warning_but_the_known(checked: Connection) -> None:
+    found = checked.execute(
+        """
+        select format('%s.%s', n.nspname, p.proname), c.lineno, c.level, c.sqlstate,
+               regexp_replace(c.message, ' "\\w+" is maybe', ' is maybe')
+          from our_function p
+          join pg_namespace n on n.oid = p.pronamespace
+          join pg_language l on l.oid = p.prolang and l.lanname = 'plpgsql'
+         cross join lateral plpgsql_check_function_tb(
+           p.oid,
+           case when p.prorettype = 'trigger'::regtype then 'source'::regclass else 0 end,
+           fatal_errors => false, performance_warnings => false, security_warnings => true) c
+        """
+    ).fetchall()
+    assert [row for row in found if (row[0], row[4]) not in KNOWN_WARNINGS] == []
+    assert {(row[0], row[4]) for row in found} == KNOWN_WARNINGS
+
+
+def test_plpgsql_check_would_find_an_error(checked: Connection) -> None:
+    with checked.transaction(force_rollback=True):
+        checked.execute("alter table publish.published rename column headers to header")
+        found = offenders(
+            checked,
+            """
+            select c.sqlstate
+              from plpgsql_check_function_tb(
+                'publish_get(text, uuid)', fatal_errors => false) c
+             where c.level = 'error'
+            """,
+        )
+    assert "42703" in found
+
+
+def test_every_body_is_valid_when_it_is_checked(conn: Connection) -> None:
+    """The migrator installs with check_function_bodies off, so that order is free."""
+    with conn.transaction(force_rollback=True):
+        conn.execute("set local role publish_owner")
+        conn.execute("set local check_function_bodies = on")
+        for file in resources.functions():
+            conn.execute(file.text.encode())
