@@ -2,6 +2,7 @@
 create or replace function publish.apply_batch(
   head bigint,
   at timestamptz,
+  scanned int,
   kinds text[],
   source_ids text[],
   seqs bigint[],
@@ -19,9 +20,11 @@ begin
     select distinct on (u.kind, u.source_id)
            u.kind, u.source_id, u.seq, u.payload, u.deleted, u.headers,
            k.schema_version, k.view is not null as projected
-      from unnest(apply_batch.kinds, apply_batch.source_ids, apply_batch.seqs, apply_batch.payloads,
-                  apply_batch.deleted, apply_batch.headers)
-             as u (kind, source_id, seq, payload, deleted, headers)
+      from (select u.*
+              from unnest(apply_batch.kinds, apply_batch.source_ids, apply_batch.seqs,
+                          apply_batch.payloads, apply_batch.deleted, apply_batch.headers)
+                     as u (kind, source_id, seq, payload, deleted, headers)
+             limit apply_batch.scanned) u
       left join publish.kind k on k.kind = u.kind
      order by u.kind, u.source_id, u.seq desc
   ),
@@ -122,8 +125,9 @@ begin
 end
 $$;
 comment on function publish.apply_batch(
-  bigint, timestamptz, text[], text[], bigint[], jsonb[], boolean[], jsonb[]) is
-  'Publishes a batch of outbox rows above "head": projects, drops what did not change, gives what '
-  'did the next revs, sets aside what fails. Counts distinct keys, published and quarantined.';
+  bigint, timestamptz, int, text[], text[], bigint[], jsonb[], boolean[], jsonb[]) is
+  'Publishes the first "scanned" outbox rows of parallel arrays above "head": projects, drops what '
+  'did not change, gives what did the next revs, sets aside what fails. Counts distinct keys, '
+  'published and quarantined.';
 revoke all on function publish.apply_batch(
-  bigint, timestamptz, text[], text[], bigint[], jsonb[], boolean[], jsonb[]) from public;
+  bigint, timestamptz, int, text[], text[], bigint[], jsonb[], boolean[], jsonb[]) from public;

@@ -72,8 +72,9 @@ begin
   end if;
 
   select a.* into v_done
-    from publish.apply_batch(v_state.head, v_began, v_batch.kinds, v_batch.source_ids, v_batch.seqs,
-                             v_batch.payloads, v_batch.deleted, v_batch.headers) a;
+    from publish.apply_batch(v_state.head, v_began, v_batch.scanned, v_batch.kinds,
+                             v_batch.source_ids, v_batch.seqs, v_batch.payloads, v_batch.deleted,
+                             v_batch.headers) a;
   return query
     insert into publish.drain as d
       (drain_id, head_before, head, drained, partial_xid, partial_seq, scanned, keys, published,

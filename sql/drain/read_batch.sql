@@ -22,15 +22,15 @@ language plpgsql
 as $$
 declare
   v_xids xid8[];
-  v_ages timestamptz[];
   v_fitting int;
   v_cut xid8;
 begin
   select array_agg(c.xid), array_agg(c.kind), array_agg(c.source_id), array_agg(c.seq),
          array_agg(case when c.fits then c.payload end), array_agg(c.deleted), array_agg(c.headers),
-         array_agg(c.enqueued_at), count(*) filter (where c.fits)
+         min(c.enqueued_at) filter (where c.fits), count(*) filter (where c.fits)
     into v_xids, read_batch.kinds, read_batch.source_ids, read_batch.seqs,
-         read_batch.payloads, read_batch.deleted, read_batch.headers, v_ages, v_fitting
+         read_batch.payloads, read_batch.deleted, read_batch.headers, read_batch.oldest,
+         v_fitting
     from (
       select o.*,
              row_number() over w = 1
@@ -67,13 +67,6 @@ begin
       read_batch.scanned := array_position(v_xids, v_cut) - 1;
     end if;
   end if;
-  read_batch.kinds := read_batch.kinds[:read_batch.scanned];
-  read_batch.source_ids := read_batch.source_ids[:read_batch.scanned];
-  read_batch.seqs := read_batch.seqs[:read_batch.scanned];
-  read_batch.payloads := read_batch.payloads[:read_batch.scanned];
-  read_batch.deleted := read_batch.deleted[:read_batch.scanned];
-  read_batch.headers := read_batch.headers[:read_batch.scanned];
-  read_batch.oldest := (select min(a.at) from unnest(v_ages[:read_batch.scanned]) as a (at));
 
   read_batch.drained := publish.drained_after(
     read_batch.state.drained, read_batch.seen,
@@ -91,7 +84,7 @@ begin
 end
 $$;
 comment on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) is
-  'The next outbox rows to drain after "state", as parallel arrays, and the state once they are '
-  'drained: drained, partial_xid, partial_seq. batch: rows at most. oldest: their lowest '
-  'enqueued_at.';
+  'The next outbox rows to drain after "state": the first "scanned" elements of parallel arrays, '
+  'and the state once they are drained: drained, partial_xid, partial_seq. batch: rows at most. '
+  'oldest: the lowest enqueued_at of what was read.';
 revoke all on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) from public;
