@@ -103,7 +103,7 @@ begin
     perform publish.mark_published(tg_argv[0]);
     return null;
   end if;
-  if tg_nargs < 2 or tg_level <> 'ROW' then
+  if tg_nargs < 2 or tg_level <> 'ROW' or octet_length(tg_argv[0]) not between 1 and 200 then
     raise warning 'trigger % on % enqueues nothing', tg_name, tg_relid::regclass using
       hint = 'Attach it FOR EACH ROW with publish_enqueue(''kind'', ''key column'', …).';
     return null;

@@ -21,10 +21,12 @@ begin
     (epoch_no, first_rev, system_identifier, timeline, database_oid, relation_oid)
   values (coalesce(v_last.epoch_no, 0) + 1, begin_epoch.head, v_here.system_identifier,
           v_here.timeline, v_here.database_oid, v_here.relation_oid);
-  if v_here.system_identifier = v_last.system_identifier then
-    return false;
+  if (v_here.system_identifier, v_here.database_oid, v_here.relation_oid)
+     = (v_last.system_identifier, v_last.database_oid, v_last.relation_oid) then
+    return false; -- a promotion: the transactions are the same ones
   end if;
-  -- Visible, yet of a transaction that has not begun here: another cluster's row.
+  -- Visible, yet of a transaction that has not begun here: a row of another cluster, or of a copy
+  -- of this one that was ahead.
   with restored as (
     delete from publish.outbox o
      where o.xid >= pg_snapshot_xmax(pg_current_snapshot())
@@ -43,7 +45,7 @@ end
 $$;
 comment on function publish.begin_epoch(bigint) is
   'Begins an epoch at this head when the cluster, its timeline, the database or the table is not '
-  'what the last epoch knew. True when it is another cluster: stored snapshots mean nothing here '
+  'what the last epoch knew. True unless it was a promotion: stored snapshots may mean nothing here '
   'and were forgotten, and outbox rows with transaction ids from the future were enqueued again in '
   'this transaction.';
 revoke all on function publish.begin_epoch(bigint) from public;

@@ -2,7 +2,7 @@
 -- writer of the slot has ended: what is not drained then is found by index. A drain counts a minute
 -- after it was done: pg_dump takes its snapshot first and its table locks a little later, and must
 -- not find a slot empty whose rows its snapshot of publish.drain does not know as drained. Before
--- the first drain after a restore into another cluster, the stored snapshots are of that other one.
+-- the first drain after a restore, the stored snapshots may be of another cluster.
 create or replace function publish.empty_slot(slot int) returns boolean
 language plpgsql
 set lock_timeout = '100ms'
@@ -22,8 +22,13 @@ begin
   select d.* into v_state
     from publish.drain d
    where d.at < clock_timestamp() - interval '1 minute'
-     and (select e.system_identifier from publish.epoch e order by e.epoch_no desc limit 1)
-         = (select s.system_identifier from pg_control_system() s)
+     and (select (e.system_identifier, e.database_oid, e.relation_oid)
+            from publish.epoch e
+           order by e.epoch_no desc
+           limit 1)
+         = (select (s.system_identifier, b.oid, 'publish.published'::regclass::oid)
+              from pg_control_system() s, pg_database b
+             where b.datname = current_database())
    order by d.drain_id desc
    limit 1;
   if not found then

@@ -53,6 +53,15 @@ def test_when_its_time_comes_it_counts_as_enqueued_then(db):
     assert feed(db, "note") == {"a": "delayed"}
 
 
+def test_only_what_is_due_is_released(db):
+    enqueue(db, "note", "due", "1", available_at=soon(db))
+    now_is_later(db)
+    enqueue(db, "note", "not due", "1", available_at=soon(db))
+    assert drain_all(db) == 1
+    assert set(feed(db, "note")) == {"due"}
+    assert one(db, "select delayed from publish_status()") == 1
+
+
 def test_due_ones_are_released_in_the_order_of_their_time(db):
     for hours, payload in [(3, "3"), (1, "1"), (2, "2")]:
         time = one(db, "select now() + make_interval(hours => %s)", hours)

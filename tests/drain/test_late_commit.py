@@ -116,6 +116,18 @@ def test_a_straggler_larger_than_the_batch_is_drained_in_pieces_between_newer_ro
     assert set(feed(db, "article")) == {str(i) for i in [*range(1, 26), *range(101, 105)]}
 
 
+def test_a_straggler_does_not_make_a_cut_transaction_begin_again(connect):
+    db, late = connect(), connect(autocommit=False)
+    db.execute("select publish_define('note')")
+    enqueue(late, "note", "late", "1")
+    with db.transaction():
+        for n in range(25):
+            enqueue(db, "note", str(n), "1")
+    assert drain(db, batch=10).published == 10
+    late.commit()
+    assert [drain(db, batch=10).published for _ in range(4)] == [1, 10, 5, 0]
+
+
 @pytest.mark.parametrize("batch", [1, 500])
 def test_rolled_back_savepoints_leave_nothing_and_what_follows_them_is_published(connect, batch):
     db, late = connect(), connect(autocommit=False)

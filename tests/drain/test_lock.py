@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from helpers import (
     ARTICLES,
+    GATE,
     PATIENCE,
     begin,
     check_feed,
@@ -61,6 +62,25 @@ def test_the_lock_ends_with_the_transaction_and_not_with_the_statement(connect, 
     assert one(db, DRAIN_LOCK, pid(other)) == 0
     assert not drain(db).busy
     assert one(db, DRAIN_LOCK, pid(db)) == 0
+
+
+def test_the_lock_is_held_before_the_state_is_read(connect):
+    db, other = connect(), connect()
+    db.execute("select publish_define('note')")
+    enqueue(db, "note", "a", "1")
+    drain(db)
+    db.execute(GATE)
+    db.execute(
+        "alter table publish.drain enable row level security;"
+        "alter table publish.drain force row level security;"
+        "create policy slow on publish.drain using (gate(9) = 9)"
+    )
+    db.execute("select pg_advisory_lock(1, 9)")
+    draining = begin(drain, other)
+    until(lambda: waits(db, pid(other)))
+    assert one(db, DRAIN_LOCK, pid(other)) == 1
+    db.execute("select pg_advisory_unlock(1, 9)")
+    assert not draining.result(PATIENCE).busy
 
 
 def test_a_drain_rolled_back_to_a_savepoint_gives_the_lock_and_the_revs_back(connect):
@@ -150,6 +170,13 @@ def test_a_batch_below_one_is_refused(db, batch):
     with pytest.raises(psycopg.Error) as refused:
         drain(db, batch)
     assert refused.value.sqlstate == "PT400"
+
+
+def test_any_other_batch_is_taken(db):
+    db.execute("select publish_define('note')")
+    for batch in (1, 2**31 - 1):
+        enqueue(db, "note", str(batch), "1")
+        assert drain(db, batch).published == 1
 
 
 def test_an_empty_outbox_drains_to_nothing(db):

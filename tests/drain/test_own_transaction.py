@@ -128,3 +128,22 @@ def test_a_retry_of_a_key_this_transaction_enqueued_before_goes_through(connect)
         assert one(db, "select count(*) from publish.quarantine") == 0
     assert row(db, "draft", "1").rev == 1
     assert drain_all(db) == 0
+
+
+def test_a_retry_is_tried_also_by_a_transaction_that_has_drained_before(connect):
+    db = connect()
+    db.execute(
+        "select publish_define('note');"
+        "create table draft (id int primary key);"
+        "create trigger publish after insert on draft"
+        " for each row execute function publish_enqueue('draft', 'id');"
+        "insert into draft values (1)"
+    )
+    assert drain(db).quarantined == 1
+    with db.transaction():
+        enqueue(db, "note", "a", "1")
+        assert drain(db).published == 1
+        db.execute("update publish.quarantine set next_attempt_at = now()")
+        assert drain(db).quarantined == 1
+        assert one(db, "select attempts from publish.quarantine") == 2
+    assert drain_all(db) == 0

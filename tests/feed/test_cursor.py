@@ -124,6 +124,16 @@ def test_a_first_sync_over_old_rows_never_trips_over_the_floor(db):
     assert read == list(range(2, 11))
 
 
+def test_a_reader_that_has_passed_its_base_reads_on_after_what_it_has_seen_is_pruned(db):
+    base = head(db)
+    delete(db, 1)
+    cursor = one(db, "select publish_page(%s)", one(db, "select publish_page(null, 1)")["cursor"])
+    assert revs(db, 10, base=base) == [11]
+    prune(db)
+    assert revs(db, 11, base=base) == []
+    assert not one(db, "select publish_page(%s)", cursor["cursor"])["reset"]
+
+
 def test_a_first_sync_that_misses_a_deletion_after_its_base_is_refused(db):
     base = head(db)
     assert revs(db, 0, 3, base=base) == [1, 2, 3]

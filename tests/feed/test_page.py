@@ -142,7 +142,7 @@ def test_small_stored_but_large_payloads_come_in_pages_of_bounded_size_too(db):
     )
     drain_all(db)
     pages = read(db)
-    assert 16 * MB < len(json.dumps(pages[0])) < 40 * MB
+    assert 30 * MB < len(json.dumps(pages[0])) < 34 * MB
     assert revs(pages) == list(range(1, 251))
 
 

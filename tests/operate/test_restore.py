@@ -220,6 +220,26 @@ def test_a_cursor_above_the_restored_head_is_refused_and_an_older_one_goes_on(so
     assert refused.value.sqlstate == "PT410"
 
 
+def test_a_dump_of_a_physical_copy_that_is_ahead_is_drained_like_that_of_another_cluster(
+    source, restored, cluster
+):
+    source.execute("insert into article (id, title) values (1, 'x')")
+    drain_all(source)
+    source.execute("insert into article (id, title) values (2, 'in the outbox')")
+
+    # A copy made by pg_basebackup has the same system identifier, and its own transactions since.
+    conn = restored(into=cluster)
+    conn.execute("update publish.drain set drained = '99999999:99999999:', at = at - interval '1h'")
+    conn.execute("update publish.outbox set xid = '99999990' where source_id = '2'")
+    conn.execute("insert into article (id, title) values (3, 'new')")
+    previous_slot(conn)
+    assert one(conn, "select slots_emptied from publish_maintain()") == 0
+    drain_all(conn)
+    assert set(feed(conn, "article")) == {"1", "2", "3"}
+    conn.execute("insert into article (id, title) values (4, 'new')")
+    assert drain_all(conn) == 1
+
+
 def test_an_older_dump_in_another_database_of_the_same_cluster_begins_a_new_epoch(
     source, restored, cluster
 ):
