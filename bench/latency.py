@@ -134,7 +134,7 @@ def after_idle(bench: Bench, url: str) -> Iterator[Line]:
         reader = Reader(conn)
         listener.execute("listen bare")
         for n in range(1, writes + 1):
-            time.sleep(random.uniform(0.8, 2.0))
+            time.sleep(random.uniform(2.2, 3.2))  # longer than the loop keeps looking often
             woken = pool.submit(wait_for_one, reader)
             writer.execute(TOUCH, [n])
             ours.append(woken.result())

@@ -86,4 +86,27 @@ comment on column publish.quarantine.message is 'Of the last failure.';
 comment on column publish.quarantine.attempts is 'Failures so far; sets the backoff.';
 comment on index publish.quarantine_next_attempt_at_idx is 'The drain''s look for due retries.';
 
-grant select on publish.outbox, publish.delayed, publish.quarantine to publish_admin;
+create table publish.rescan (
+  rescan_id bigint generated always as identity,
+  kind text not null,
+  reason text not null,
+  after text,
+  published_after text,
+  attempts int not null default 0,
+  message text,
+  next_page_at timestamptz not null default '-infinity',
+  requested_at timestamptz not null default clock_timestamp(),
+  constraint rescan_pkey primary key (rescan_id)
+);
+comment on table publish.rescan is
+  'Kinds of which every key is to be marked dirty: defined again, or a source was truncated. The '
+  'drain walks one, a page in each drain, and deletes it at the end.';
+comment on column publish.rescan.rescan_id is 'Order of the requests.';
+comment on sequence publish.rescan_rescan_id_seq is 'Numbers publish.rescan.';
+comment on column publish.rescan.reason is 'What asked for it.';
+comment on column publish.rescan.after is 'Last key of the view marked; null: none yet, or all.';
+comment on column publish.rescan.published_after is
+  'Once the view is walked: last source_id marked of what is published; empty before the first.';
+
+grant select on publish.outbox, publish.delayed, publish.quarantine, publish.rescan
+  to publish_admin;

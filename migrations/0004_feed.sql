@@ -87,12 +87,13 @@ create table publish.epoch (
   timeline int not null,
   database_oid oid not null,
   relation_oid oid not null,
+  started_at timestamptz not null default pg_postmaster_start_time(),
   at timestamptz not null default clock_timestamp(),
   constraint epoch_pkey primary key (epoch_no),
   constraint epoch_is_unique unique (epoch)
 );
 comment on table publish.epoch is
-  'One row per life of the feed. A promotion, a restore or a copy of the database starts a new one '
+  'One row per life of the feed. A restart, promotion, restore or copy of the database starts one '
   'at the head found there: revs above first_rev may differ from those of the life before.';
 comment on column publish.epoch.epoch_no is 'Counts epochs; the highest is the present one.';
 comment on column publish.epoch.epoch is 'What a reader''s cursor names.';

@@ -426,10 +426,9 @@ UNKNOWN_RESULT = "OUT variable is maybe unmodified"
 # What plpgsql_check cannot see: publish.kind names its view, key and validator quoted by %I, and
 # publish.define is all that writes there.
 KNOWN_WARNINGS = {
-    ("publish.mark_kind", UNSANITIZED),
+    ("publish.mark_page", UNSANITIZED),
     ("publish.project_keys", UNSANITIZED),
     ("publish.project_keys", UNKNOWN_RESULT),  # return query execute
-    ("public.publish_backfill", UNSANITIZED),
     ("public.publish_enqueue", UNSANITIZED),
 }
 

@@ -23,7 +23,7 @@ def backfill(
     """
     while True:
         after, marked = call(
-            conn, "select next, marked from publish_backfill(%s, %s, %s)", kind, after, batch
+            conn, "select next, marked from public.publish_backfill(%s, %s, %s)", kind, after, batch
         )
         yield after, marked
         if after is None:

@@ -203,6 +203,8 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
                         raise Locked("another session is draining", hint="Let it go on, or retry.")
                     if drained.scanned:
                         report(drained)
+                    if stop.is_set():
+                        return
             return
         with database.connect() as conn:
             migrate.require_current(conn)

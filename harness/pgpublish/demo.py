@@ -211,7 +211,7 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
     for title, statement in EDITS:
         with conn.transaction():
             conn.execute(statement.encode())
-        done = drain.drain_all(conn)
+        done = list(drain.drain_all(conn))
         published = sum(d.published for d in done)
         unchanged = sum(d.unchanged for d in done)
         suppressed += unchanged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
@@ -18,6 +18,7 @@ WAIT_MS = 500
 BUSY_WAIT_S = 0.2
 MAINTAIN_EVERY_S = 60.0
 SLOW_DRAIN_S = 1.0
+READ_COMMITTED = "set default_transaction_isolation to 'read committed'"
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,24 @@ class Drained:
 
 def drain(conn: Connection, batch: int = 500) -> Drained:
     """One drain in a transaction of its own. Raises BadArgument, DatabaseError."""
-    return Drained(*call(conn, "select * from publish_drain(%s)", batch))
+    return Drained(*call(conn, "select * from public.publish_drain(%s)", batch))
 
 
-def drain_all(conn: Connection, batch: int = 500) -> list[Drained]:
+def drain_all(conn: Connection, batch: int = 500) -> Iterator[Drained]:
     """Drains until nothing is left or another drain holds the lock (then the last is busy)."""
-    done: list[Drained] = []
+    conn.execute(READ_COMMITTED)
     while True:
-        done.append(drain(conn, batch))
-        if done[-1].busy or not done[-1].scanned:
-            return done
+        drained = drain(conn, batch)
+        yield drained
+        if drained.busy or not drained.scanned:
+            return
+
+
+def set_aside(conn: Connection) -> Drained:
+    """Quarantines the next row's key unseen, because its projection alone times out."""
+    with conn.transaction():
+        conn.execute("select set_config('publish.set_aside', 'on', true)")
+        return drain(conn, 1)
 
 
 def run(
@@ -59,10 +68,11 @@ def run(
     """Drains until stop is set, and calls publish_maintain each minute.
 
     Goes on at once while there is more, else waits inside the server for work, looking less often
-    the longer there was none. The batch is halved
-    when a drain times out or takes over a second, and grows back to `batch` as drains get fast.
+    the longer there was none. The batch is halved when a drain times out or takes over a second,
+    and grows back to `batch` as drains get fast; a key that times out alone is set aside.
     Raises ConnectionFailed, and any error that a smaller batch cannot mend.
     """
+    conn.execute(READ_COMMITTED)
     size = batch
     worked_at = clock()
     maintain_at = worked_at + MAINTAIN_EVERY_S
@@ -71,10 +81,13 @@ def run(
         try:
             drained = drain(conn, size)
         except PublishError as error:
-            if error.sqlstate != QUERY_CANCELED and error.sqlstate[:2] not in RETRYABLE:
+            if not retryable(error):
                 raise
-            warn(f"a drain of {size} rows failed, trying fewer: {error.message}")
-            stop.wait(0.0 if size > 1 else 1.0)
+            warn(f"a drain of {size} rows failed: {error.message}")
+            if size == 1 and error.sqlstate == QUERY_CANCELED:
+                report(set_aside(conn))
+            elif size == 1:
+                stop.wait(1.0)
             size = max(1, size // 2)
             continue
         took = clock() - began
@@ -85,12 +98,23 @@ def run(
             size = max(1, size // 2)
         elif size < batch and drained.scanned == size and took < SLOW_DRAIN_S / 4:
             size = min(batch, size * 2)
-        if clock() >= maintain_at:
-            call(conn, "select * from publish_maintain()")
-            maintain_at = clock() + MAINTAIN_EVERY_S
-        if drained.busy:
-            stop.wait(BUSY_WAIT_S)
-        elif drained.scanned < size:
-            idle_ms = 0.0 if drained.scanned else (clock() - worked_at) * 1000
-            poll = min(MAX_POLL_MS, max(MIN_POLL_MS, round(idle_ms / 100)))
-            call(conn, "select publish.await_work(%s, %s)", WAIT_MS, poll)
+        try:
+            if clock() >= maintain_at:
+                maintain_at = clock() + MAINTAIN_EVERY_S
+                call(conn, "select * from public.publish_maintain()")
+            if drained.busy:
+                stop.wait(BUSY_WAIT_S)
+            elif drained.scanned < size:
+                idle_ms = 0.0 if drained.scanned else (clock() - worked_at) * 1000
+                poll = min(MAX_POLL_MS, max(MIN_POLL_MS, round(idle_ms / 100)))
+                call(conn, "select publish.await_work(%s, %s)", WAIT_MS, poll)
+        except PublishError as error:
+            if not retryable(error):
+                raise
+            warn(f"between drains: {error.message}")
+            stop.wait(MAX_POLL_MS / 1000)
+
+
+def retryable(error: PublishError) -> bool:
+    """Whether to go on after it: a timeout, a rollback, a lack of resources, an object in use."""
+    return error.sqlstate == QUERY_CANCELED or error.sqlstate[:2] in RETRYABLE

@@ -103,14 +103,20 @@ class Cluster:
                 break
             except subprocess.TimeoutExpired:
                 pass
-            with suppress(psycopg.OperationalError):
-                psycopg.connect(self.url()).close()
+            if self.answers():
                 return
         raise ConnectionFailed(
             "the server did not start",
-            detail=self.log.read_text(errors="replace")[-2000:],
+            detail=self.log.read_text(errors="replace").strip().splitlines()[-1][:500],
             hint=f"Read {self.log}.",
         )
+
+    def answers(self) -> bool:
+        """Whether a server takes connections there."""
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(self.url(), connect_timeout=5).close()
+            return True
+        return False
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stops this process by id: SIGINT is fast shutdown, SIGQUIT leaves as after a crash."""
@@ -169,6 +175,9 @@ def server(folder: Path | None = None) -> Iterator[Cluster]:
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)
         cluster = Cluster(root / "cluster", reachable(bin, user, root), user=user)
+        if (cluster.data / "postmaster.pid").exists() and cluster.answers():
+            yield cluster  # another command runs it
+            return
         cluster.create()
         cluster.start()
         try:

@@ -32,7 +32,9 @@ def page(
     Raises CursorInvalid when what the reader holds can no longer be continued (it must drop it and
     begin again), BadArgument, NotDefined.
     """
-    answer: dict[str, Any] = call(conn, "select publish_page(%s, %s, %s)", cursor, batch, kinds)[0]
+    answer: dict[str, Any] = call(
+        conn, "select public.publish_page(%s, %s, %s)", cursor, batch, kinds
+    )[0]
     if answer["reset"]:
         raise CursorInvalid(
             "this cursor cannot be continued",

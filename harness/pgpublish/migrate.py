@@ -63,7 +63,13 @@ def pending(conn: Connection) -> list[SqlFile]:
             detail=f"Not known here: {', '.join(unknown)}.",
             hint="Upgrade the package: pip install --upgrade pgpublish",
         )
-    changed = [file for file in ours.values() if installed.get(file.path) != file.checksum]
+    there = _functions(conn)
+    changed = [
+        file
+        for file in ours.values()
+        if installed.get(file.path) != file.checksum
+        or (file.path.startswith("sql/") and _id(file) not in there)
+    ]
     edited = [f.path for f in changed if f.path in installed and f.path.startswith("migrations/")]
     if edited:
         raise SchemaMismatch(
@@ -167,6 +173,17 @@ def _installed(conn: Connection) -> dict[str, str]:
     if not _exists(conn, "publish.file"):
         return {}
     return dict(conn.execute("select f.path, f.checksum from publish.file f").fetchall())
+
+
+def _functions(conn: Connection) -> set[str]:
+    """Names of the functions that are there: a dump of schema publish alone leaves out public's."""
+    rows = conn.execute(
+        "select p.proname from pg_catalog.pg_proc p"
+        " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
+        " where n.nspname = case when starts_with(p.proname, 'publish_')"
+        " then 'public' else 'publish' end"
+    )
+    return {name for (name,) in rows}
 
 
 def _exists(conn: Connection, name: str) -> bool:

@@ -27,4 +27,4 @@ class Status:
 
 
 def status(conn: Connection) -> Status:
-    return Status(*call(conn, "select * from publish_status()"))
+    return Status(*call(conn, "select * from public.publish_status()"))

@@ -62,6 +62,16 @@ begin
       hint = 'Create it as: function name(payload jsonb) returns boolean.';
   end if;
 
+  if define.view is not null and not exists (
+    select from pg_class c
+     where c.oid = define.view and c.relkind in ('v', 'm', 'r', 'p', 'f')
+       and c.relpersistence <> 't'
+  ) then
+    raise exception 'this is not a view or table that lasts' using
+      errcode = 'PT400',
+      detail = format('kind %L, view %s', define.kind, define.view),
+      hint = 'Pass a view, a materialized view or a table that is not temporary.';
+  end if;
   if v_view is null then
     if v_key is not null then
       raise exception 'a key needs a view' using
@@ -87,6 +97,19 @@ begin
                         define.kind, v_view, v_key, v_missing),
         hint = 'Name the view''s key columns, each once: key => ''{id}''.';
     end if;
+    select k.name into v_missing
+      from unnest(v_key) as k (name)
+      join pg_attribute a on a.attrelid = define.view and a.attname = k.name
+      join pg_type t on t.oid = a.atttypid
+     where t.typcategory = 'A' or t.typtype in ('c', 'p')
+     limit 1;
+    if found then
+      raise exception 'a key column must be of a simple type' using
+        errcode = 'PT400',
+        detail = format('kind %L, view %s, column %L is an array or a row', define.kind, v_view,
+                        v_missing),
+        hint = 'Name the columns the key is made of; a key may have several.';
+    end if;
   end if;
 
   select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
@@ -99,9 +122,11 @@ begin
   if v_old.kind is not null and v_view is not null
      and (v_view, v_key, define.schema_version)
          is distinct from (v_old.view, v_old.key, v_old.schema_version) then
-    perform publish.mark_kind(define.kind);
+    insert into publish.rescan (kind, reason) values (define.kind, 'defined again');
   end if;
-  -- What was set aside may be right now.
+  -- What was set aside may be right now, or belong to a view that is no longer asked.
+  delete from publish.quarantine q
+   where q.kind = define.kind and v_view is null and q.payload is null and not q.deleted;
   update publish.quarantine q set next_attempt_at = clock_timestamp() where q.kind = define.kind;
 end
 $$;

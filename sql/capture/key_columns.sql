@@ -11,14 +11,15 @@ language plpgsql
 stable
 as $$
 begin
+  perform publish.check_kind(key_columns.kind);
   select k.view, k.key into key_columns.view, key_columns.columns
     from publish.kind k
    where k.kind = key_columns.kind;
   if key_columns.view is null then
-    raise exception 'kind is not defined over a view' using
+    raise exception 'this kind has no view' using
       errcode = 'PT404',
       detail = format('kind %L', key_columns.kind),
-      hint = 'Call publish_define with a view.';
+      hint = 'It is a payload kind: enqueue its payloads.';
   end if;
   -- Types without their length: a cast to varchar(3) would cut a longer key and find another row.
   select array_agg(format('v.%I', a.attname) order by c.n),

@@ -9,6 +9,7 @@ create or replace function public.publish_define(
   retention interval default null
 ) returns void
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_schema text;
@@ -38,8 +39,9 @@ $$;
 comment on function public.publish_define(text, regclass, text[], int, regprocedure, interval) is
   'Defines what can be published. With view and key (default: the column "id"): a projected kind, '
   'whose payload is the view''s row as JSON. Without view: a payload kind. Defining again with '
-  'another view, key or schema_version marks every key of the kind dirty. validator: a function '
-  '(jsonb) returns boolean. retention: rows last published longer ago are pruned. '
+  'another view, key or schema_version has the drain walk every key of a projected kind. '
+  'validator: a function (jsonb) returns boolean. retention: rows last published longer ago are '
+  'pruned. '
   'Errors: PT400 bad argument, missing column or unreadable view.';
 revoke all on function public.publish_define(text, regclass, text[], int, regprocedure, interval)
   from public;

@@ -88,19 +88,27 @@ grant execute on function public.publish_enqueue(text, text, jsonb, boolean, jso
   to publish_writer, publish_admin;
 
 -- A business write never fails because publishing is misconfigured: a trigger that cannot know the
--- key warns and lets the row pass; an undefined kind ends in the quarantine, not here.
+-- key warns and lets the row pass; an undefined kind ends in the quarantine, not here. Only the key
+-- columns are read, by their types' output functions: no wide column is fetched for it, and no cast
+-- of a user's runs with the definer's rights. Settings that change a key's text are the drain's.
 create or replace function public.publish_enqueue() returns trigger
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set datestyle = 'ISO, MDY'
+set intervalstyle = 'postgres'
+set extra_float_digits = 1
+set bytea_output = 'hex'
 as $$
 declare
+  v_parts text;
   v_old text;
   v_new text;
-  v_key text;
 begin
   if tg_op = 'TRUNCATE' and tg_nargs > 0 then
-    perform publish.mark_published(tg_argv[0]);
+    insert into publish.rescan (kind, reason)
+    values (tg_argv[0], format('TRUNCATE of %s', tg_relid::regclass));
     return null;
   end if;
   if tg_nargs < 2 or tg_level <> 'ROW' or octet_length(tg_argv[0]) not between 1 and 200 then
@@ -108,28 +116,22 @@ begin
       hint = 'Attach it FOR EACH ROW with publish_enqueue(''kind'', ''key column'', …).';
     return null;
   end if;
+  v_parts := (
+    select format('select publish.row_key(array[%s])',
+                  string_agg(format('case when ($1).%1$I is not null'
+                                    ' then format(''%%s'', ($1).%1$I) end', c.name),
+                             ', ' order by c.n))
+      from unnest(tg_argv[1:]) with ordinality as c (name, n));
   begin
     if tg_op <> 'INSERT' then
-      v_old := publish.row_key(to_jsonb(old), tg_argv[1:]);
+      execute v_parts into v_old using old;
     end if;
     if tg_op <> 'DELETE' then
-      v_new := publish.row_key(to_jsonb(new), tg_argv[1:]);
+      execute v_parts into v_new using new;
     end if;
-  exception when data_exception or program_limit_exceeded then
-    -- Another column holds what jsonb cannot: look at the key columns alone.
-    v_key := (select format('select publish.row_key(to_jsonb(k), $2) from (select %s) k',
-                            string_agg(format('($1).%I', c.name), ', '))
-                from unnest(tg_argv[1:]) as c (name));
-    begin
-      if tg_op <> 'INSERT' then
-        execute v_key into v_old using old, tg_argv[1:];
-      end if;
-      if tg_op <> 'DELETE' then
-        execute v_key into v_new using new, tg_argv[1:];
-      end if;
-    exception when data_exception or program_limit_exceeded or undefined_column then
+  exception
+    when syntax_error_or_access_rule_violation or data_exception or program_limit_exceeded then
       null; -- warned of below
-    end;
   end;
   if coalesce(octet_length(v_old), 1) > 2000 or coalesce(octet_length(v_new), 1) > 2000
      or coalesce(v_old, v_new, '') = '' then
@@ -148,6 +150,6 @@ $$;
 comment on function public.publish_enqueue() is
   'Row trigger to attach by hand: AFTER INSERT OR UPDATE OR DELETE … FOR EACH ROW EXECUTE FUNCTION '
   'publish_enqueue(''kind'', ''key column'', …). Marks the old and the new key dirty. As an AFTER '
-  'TRUNCATE … FOR EACH STATEMENT trigger it marks all that is published of the kind.';
+  'TRUNCATE … FOR EACH STATEMENT trigger it has the drain walk the whole kind.';
 revoke all on function public.publish_enqueue() from public;
 grant execute on function public.publish_enqueue() to publish_writer, publish_admin;

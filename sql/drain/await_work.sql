@@ -22,11 +22,13 @@ begin
   select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
   v_state.drained := coalesce(v_state.drained, '3:3:');
   loop
-    perform pg_sleep(await_work.poll_ms / 1000.0);
+    perform pg_sleep(least(await_work.poll_ms / 1000.0,
+                           extract(epoch from v_deadline - clock_timestamp())));
     if v_looked <> pg_current_snapshot()::text then
       v_looked := pg_current_snapshot()::text;
       v_due := least((select min(d.available_at) from publish.delayed d),
-                     (select min(q.next_attempt_at) from publish.quarantine q));
+                     (select min(q.next_attempt_at) from publish.quarantine q),
+                     (select min(r.next_page_at) from publish.rescan r));
       if exists (
         select
           from publish.undrained(v_state.drained, v_state.partial_xid, v_state.partial_seq,

@@ -8,22 +8,27 @@ declare
 begin
   select e.* into v_last from publish.epoch e order by e.epoch_no desc limit 1;
   select s.system_identifier, d.oid, 'publish.published'::regclass,
-         ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int
-    into v_here.system_identifier, v_here.database_oid, v_here.relation_oid, v_here.timeline
+         ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int,
+         pg_postmaster_start_time()
+    into v_here.system_identifier, v_here.database_oid, v_here.relation_oid, v_here.timeline,
+         v_here.started_at
     from pg_control_system() s, pg_database d
    where d.datname = current_database();
-  if (v_here.system_identifier, v_here.timeline, v_here.database_oid, v_here.relation_oid)
+  if (v_here.system_identifier, v_here.timeline, v_here.database_oid, v_here.relation_oid,
+      v_here.started_at)
      is not distinct from
-     (v_last.system_identifier, v_last.timeline, v_last.database_oid, v_last.relation_oid) then
+     (v_last.system_identifier, v_last.timeline, v_last.database_oid, v_last.relation_oid,
+      v_last.started_at) then
     return false;
   end if;
   insert into publish.epoch
-    (epoch_no, first_rev, system_identifier, timeline, database_oid, relation_oid)
+    (epoch_no, first_rev, system_identifier, timeline, database_oid, relation_oid,
+     started_at)
   values (coalesce(v_last.epoch_no, 0) + 1, begin_epoch.head, v_here.system_identifier,
-          v_here.timeline, v_here.database_oid, v_here.relation_oid);
+          v_here.timeline, v_here.database_oid, v_here.relation_oid, v_here.started_at);
   if (v_here.system_identifier, v_here.database_oid, v_here.relation_oid)
      = (v_last.system_identifier, v_last.database_oid, v_last.relation_oid) then
-    return false; -- a promotion: the transactions are the same ones
+    return false; -- a restart or a promotion: the transactions are the same ones
   end if;
   -- Visible, yet of a transaction that has not begun here: a row of another cluster, or of a copy
   -- of this one that was ahead.
@@ -44,8 +49,8 @@ begin
 end
 $$;
 comment on function publish.begin_epoch(bigint) is
-  'Begins an epoch at this head when the cluster, its timeline, the database or the table is not '
-  'what the last epoch knew. True unless it was a promotion: stored snapshots may mean nothing here '
-  'and were forgotten, and outbox rows with transaction ids from the future were enqueued again in '
-  'this transaction.';
+  'Begins an epoch at this head when the cluster, its timeline, its start, the database or the '
+  'table is not what the last epoch knew. True unless it was a restart or a promotion: stored '
+  'snapshots may mean nothing here and were forgotten, and outbox rows with transaction ids from '
+  'the future were enqueued again in this transaction.';
 revoke all on function publish.begin_epoch(bigint) from public;

@@ -63,6 +63,7 @@ begin
     v_state.partial_xid := null;
     v_state.partial_seq := null;
   end if;
+  perform publish.walk_rescan(publish_drain.batch);
   select b.* into v_batch
     from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
                             publish_drain.batch) b;

@@ -48,9 +48,9 @@ begin
        cross join lateral (
          select p.*
            from publish.published p
-          where p.kind = k.kind and p.rev > publish_changes.since
+          where (p.kind, p.rev) > (k.kind, publish_changes.since) and p.kind <= k.kind
             and (not p.deleted or p.rev > coalesce(publish_changes.base, 0))
-          order by p.rev
+          order by p.kind, p.rev
           limit publish_changes.batch
        ) p
        order by p.rev

@@ -6,23 +6,26 @@ declare
   v_pruned int;
   v_floor bigint;
 begin
+  -- updated_at rises with rev: only the oldest rows are looked at.
   with old as (
-    (select p.rev
-       from publish.published p
-      where p.deleted and p.updated_at < clock_timestamp() - prune.tombstone_retention
-      order by p.rev
-      limit prune.batch)
+    (select t.rev
+       from (select p.rev, p.updated_at
+               from publish.published p
+              where p.deleted
+              order by p.rev
+              limit prune.batch) t
+      where t.updated_at < clock_timestamp() - prune.tombstone_retention)
     union
     (select p.rev
        from publish.kind k
       cross join lateral (
-        select p.rev
+        select p.rev, p.updated_at
           from publish.published p
-         where p.kind = k.kind and p.updated_at < clock_timestamp() - k.retention
-         order by p.rev
+         where (p.kind, p.rev) > (k.kind, 0) and p.kind <= k.kind
+         order by p.kind, p.rev
          limit prune.batch
       ) p
-      where k.retention is not null
+      where p.updated_at < clock_timestamp() - k.retention
       limit prune.batch)
   ),
   gone as (

@@ -133,3 +133,65 @@ def test_a_loop_beside_a_drain_that_runs_waits_and_goes_on(
     other.rollback()
     reports, _ = run_until_empty(loop, batch=10)
     assert [report.scanned for report in reports] == [3]
+
+
+def test_a_key_that_times_out_alone_is_set_aside_and_the_others_go_on(
+    db: Connection, connect: Connect
+) -> None:
+    db.execute("create table thing (id int primary key)")
+    db.execute(
+        "create view thing_feed as"
+        " select id, case when id = 3 then pg_sleep(30)::text end as slow from thing"
+    )
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute("insert into thing select generate_series(1, 8)")
+    for number in range(1, 9):
+        db.execute("select publish_enqueue('thing', %s::text)", [number])
+    loop = connect()
+    loop.execute("set statement_timeout = '300ms'")
+    run_until_empty(loop, batch=8)
+    assert db.execute("select count(*) from publish.published").fetchone() == (7,)
+    aside = db.execute("select source_id, sqlstate from publish.quarantine").fetchall()
+    assert aside == [("3", "57014")]
+
+
+def test_a_timeout_in_maintenance_does_not_end_the_loop(
+    notes: Connection, connect: Connect
+) -> None:
+    enqueue(notes, 1)
+    stop, warnings = Event(), []
+    blocker = connect(autocommit=False)
+    blocker.execute("lock table publish.epoch in access exclusive mode")
+    loop = connect()
+    loop.execute("set statement_timeout = '200ms'")
+
+    def warn(message: str) -> None:
+        warnings.append(message)
+        if len(warnings) == 2:
+            blocker.rollback()
+
+    ticks = iter(range(0, 1_000_000, 30))
+
+    def clock() -> float:
+        if notes.execute("select head from publish_status()").fetchone() == (1,):
+            stop.set()
+        return float(next(ticks))
+
+    notes.execute("set statement_timeout = '30s'")
+    # publish_status reads publish.epoch too: ask it only once the lock is gone.
+    drain.run(
+        loop, stop, warn=warn,
+        clock=lambda: float(next(ticks)) if len(warnings) < 2 else clock(),
+    )  # fmt: skip
+    assert len(warnings) >= 2
+    assert notes.execute("select head from publish_status()").fetchone() == (1,)
+
+
+def test_a_database_that_defaults_to_repeatable_read_is_drained(
+    notes: Connection, connect: Connect
+) -> None:
+    enqueue(notes, 1)
+    loop = connect()
+    loop.execute("set default_transaction_isolation = 'repeatable read'")
+    reports, _ = run_until_empty(loop, batch=5)
+    assert [report.scanned for report in reports] == [1]

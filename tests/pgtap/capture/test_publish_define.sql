@@ -1,6 +1,6 @@
 -- publish_define: what can be published, and what is refused.
 begin;
-select plan(36);
+select plan(37);
 
 select is(
   pg_get_function_arguments('publish_define'::regproc),
@@ -64,13 +64,13 @@ select is_empty($$select from publish.outbox o where o.kind = 'article'$$,
                 'the same definition again marks nothing dirty');
 select lives_ok($$select publish_define('article', 'app.shown', schema_version => 2)$$,
                 'a new schema_version');
-select bag_eq($$select o.source_id from publish.outbox o where o.kind = 'article'$$,
-              $$values ('1'), ('2')$$,
-              'a new schema_version marks every key of the view dirty');
+select results_eq($$select r.kind from publish.rescan r$$, $$values ('article')$$,
+                  'a new schema_version asks the drain to walk the kind');
 select lives_ok($$select publish_define('article', 'app.shown', '{lang,id}', 2)$$, 'a new key');
-select set_has($$select o.source_id from publish.outbox o where o.kind = 'article'$$,
-               $$values ('["en", "1"]'), ('["en", "2"]')$$,
-               'a new key marks every key dirty, spelled the new way');
+select lives_ok('select publish_drain()', 'the next drain walks');
+select bag_eq($$select p.source_id from publish.published p where p.kind = 'article'$$,
+              $$values ('["en", "1"]'), ('["en", "2"]')$$,
+              'and publishes every key, spelled the new way');
 
 -- refused
 select throws_ok($$select publish_define(null)$$, 'PT400', null, 'no name');

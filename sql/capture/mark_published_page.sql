@@ -1,0 +1,24 @@
+create or replace function publish.mark_published_page(kind text, after text, batch int)
+returns text
+language plpgsql
+as $$
+declare
+  v_page text[];
+begin
+  v_page := array(
+    select p.source_id
+      from publish.published p
+     where p.kind = mark_published_page.kind and p.source_id > mark_published_page.after
+       and not p.deleted
+     order by p.source_id
+     limit mark_published_page.batch);
+  insert into publish.outbox (kind, source_id)
+  select mark_published_page.kind, p.source_id from unnest(v_page) as p (source_id);
+  return case when cardinality(v_page) = mark_published_page.batch
+              then v_page[mark_published_page.batch] end;
+end
+$$;
+comment on function publish.mark_published_page(text, text, int) is
+  'Marks the next batch of live published keys above source_id "after" dirty; returns the last '
+  'one, or null at the end.';
+revoke all on function publish.mark_published_page(text, text, int) from public;
