@@ -309,3 +309,48 @@ def facts(output: str) -> dict[str, int]:
     }  # fmt: skip
     found: dict[str, Any] = {name: re.search(p, output) for name, p in patterns.items()}
     return {name: int(match[1].replace(",", "")) for name, match in found.items()}
+
+
+def test_migrate_puts_back_functions_that_a_dump_left_out(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    db.execute("drop function publish_status(); drop function publish.backoff(int)")
+    assert_one_line_and_a_hint(run("status"), 4)
+    assert run("migrate").stdout == "applied 0 migrations and 2 function files\n"
+    assert run("status").exit_code == 0
+
+
+def test_two_commands_share_one_embedded_server() -> None:
+    with tempfile.TemporaryDirectory(prefix="pgpublish-home-") as folder:
+        Path(folder).chmod(0o755)
+        environment = os.environ | {"PGPUBLISH_HOME": folder, "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "pgpublish", "--embedded"]
+        subprocess.run([*command, "migrate"], env=environment, check=True, capture_output=True)
+        first = subprocess.Popen([*command, "changes", "--follow"], env=environment,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+        try:
+            pid = Path(folder) / "cluster/data/postmaster.pid"
+            while not pid.exists() or "ready" not in pid.read_text():
+                assert first.poll() is None
+            second = subprocess.run(
+                [*command, "status", "--json"], env=environment, capture_output=True, text=True
+            )
+            assert second.returncode == 0, second.stderr
+            assert json.loads(second.stdout)["depth"] == 0
+        finally:
+            first.terminate()
+            first.communicate(timeout=60)
+
+
+def test_drain_once_says_what_it_did_at_once_and_ends_on_sigint(
+    background: Callable[..., subprocess.Popen[str]], things: Connection
+) -> None:
+    things.execute("insert into thing select i, 'x' from generate_series(1, 20000) i")
+    process = background("drain", "--once", "--batch", "1")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("head 1:")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    depth = things.execute("select depth from publish_status()").fetchone()
+    assert depth is not None
+    assert 0 < depth[0] < 20000
