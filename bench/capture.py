@@ -16,7 +16,7 @@ create trigger publish after insert or update or delete on bench.item
 for each row execute function public.publish_enqueue('item', 'id')
 """
 
-WRITES = 2000
+WRITES = 1000
 TOUCH = "update bench.item set touched_at = clock_timestamp() where id = :id;\n"
 
 
@@ -80,7 +80,7 @@ def run(bench: Bench) -> Iterator[Line]:
             order = (True, False) if n % 2 else (False, True)
             took = {on: write_single(bench, url, conn, script, on) for on in order}
             single.append((took[True], took[False]))
-        for n in range(bench.scaled(5, 2)):
+        for n in range(bench.scaled(3, 2)):
             conn.execute("vacuum analyze")
             order = (True, False) if n % 2 else (False, True)
             took = {on: write_bulk(conn, on) for on in order}

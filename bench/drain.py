@@ -81,7 +81,7 @@ def batches(lo: int, hi: int, batch: int) -> list[tuple[int, int]]:
 
 def run(bench: Bench) -> Iterator[Line]:
     rounds = bench.scaled(5, 2)
-    keys = bench.items // rounds
+    keys = bench.scaled(10_000, 5_000)
     for kind, name in (("item", "projected"), ("message", "payload")):
         for batch in (500, 5000):
             taken: dict[str, list[tuple[float, float]]] = {case: [] for case, *_ in CASES}

@@ -152,7 +152,7 @@ def measure(url: str, keys: int) -> Iterator[tuple[str, tuple[float, float]]]:
 
 
 def run(bench: Bench) -> Iterator[Line]:
-    keys, rounds = bench.scaled(3000, 1000), bench.scaled(5, 1)
+    keys, rounds = bench.scaled(2000, 1000), bench.scaled(3, 1)
     taken: dict[str, list[tuple[float, float]]] = {case: [] for case in CASES}
     for _ in range(rounds):
         with bench.database("bench_worker") as url:

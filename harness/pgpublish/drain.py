@@ -12,7 +12,7 @@ from pgpublish.errors import PublishError
 
 QUERY_CANCELED = "57014"
 RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: try again, smaller
-MIN_POLL_MS = 5
+MIN_POLL_MS = 3
 MAX_POLL_MS = 20  # two seconds after the last work: a wake-up costs 100 to 200 µs of a core
 WAIT_MS = 500
 BUSY_WAIT_S = 0.2
