@@ -36,7 +36,7 @@ update bench.bare b
  where b.kind = '{kind}' and b.source_id = h.source_id
 """
 
-READ = "select count(*), max(h.hash) from ({hashed}) h"
+READ = "select count(*), sum(octet_length(h.hash)) from ({hashed}) h"
 
 CASES = (
     ("new", INSERT, "INSERT … SELECT", Target(0.6)),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -41,15 +38,8 @@ def server_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def cluster(server_kind: str) -> Iterator[Cluster]:
-    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
-    cluster = servers.new_cluster(server_kind, root)
-    try:
-        cluster.create()
-        cluster.start()
+    with servers.running(server_kind) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

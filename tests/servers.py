@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -45,6 +48,20 @@ def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
     else:
         bin = debian_bin() if kind == "debian" else Path(kind)
     return Cluster(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
+
+
+@contextmanager
+def running(kind: str) -> Iterator[Cluster]:
+    """A started server in a temporary folder; both are gone at the end."""
+    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+    cluster = new_cluster(kind, root)
+    try:
+        cluster.create()
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def load_pgtap(conn: psycopg.Connection[object]) -> None:

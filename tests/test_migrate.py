@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -470,15 +469,8 @@ def test_a_database_installed_by_psql_can_be_migrated_later(empty: str, source: 
 @pytest.fixture
 def new_cluster(server_kind: str) -> Iterator[Cluster]:
     """A cluster where the roles of pgpublish do not exist yet."""
-    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
-    cluster = servers.new_cluster(server_kind, root)
-    try:
-        cluster.create()
-        cluster.start()
+    with servers.running(server_kind) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def add_owner(admin: Connection, name: str, *, createrole: bool) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,15 +16,8 @@ from pgpublish.migrate import migrate
 
 @pytest.fixture
 def own_cluster(server_kind: str) -> Iterator[Cluster]:
-    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
-    cluster = servers.new_cluster(server_kind, root)
-    try:
-        cluster.create()
-        cluster.start()
+    with servers.running(server_kind) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
 def publish(cluster: Cluster, *ids: str) -> None:
