@@ -137,6 +137,9 @@ def measure(url: str, keys: int) -> Iterator[tuple[str, tuple[float, float]]]:
     with connect(url) as conn:
         engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
         Base.metadata.create_all(engine, tables=[Base.metadata.tables[n] for n in CREATED])
+        for key in range(1, 9):  # by then a session keeps its plans
+            mark(conn, "item", keys + BATCH + key, keys + BATCH + key)
+            drain(conn, 1)
         dirty(conn, keys + 1, keys + BATCH)
         drain(conn, BATCH)
         publish_full(engine)
