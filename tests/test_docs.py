@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -44,16 +45,25 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Words of each command, those of groups before those in them."""
+    yield path
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
 def commands_page() -> str:
     """docs/commands.md, from the commands' own help."""
     page = "# Commands\n\nWritten from `--help`; `make docs` renews it.\n"
-    commands = {"": cli.main} | dict(sorted(cli.main.commands.items()))
-    for name, command in commands.items():
-        assert command.help, name
-        assert isinstance(command, click.Command)
-        arguments = [name, "--help"] if name else ["--help"]
-        result = CliRunner().invoke(cli.main, arguments, prog_name="pgpublish", terminal_width=90)
-        page += f"\n## pgpublish {name}".rstrip() + f"\n\n```\n{result.output.rstrip()}\n```\n"
+    for path in every_command(cli.main):
+        result = CliRunner().invoke(
+            cli.main, [*path, "--help"], prog_name="pgpublish", terminal_width=90
+        )
+        title = " ".join(("pgpublish", *path))
+        page += f"\n## {title}\n\n```\n{result.output.rstrip()}\n```\n"
     return page
 
 

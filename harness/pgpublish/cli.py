@@ -7,121 +7,34 @@ of another version, 5 another session holds the lock.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from functools import wraps
 from pathlib import Path
-from threading import Event
-from types import FrameType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import click
-import psycopg
 from tabulate import tabulate
 
-from pgpublish import __version__, capture, embedded, feed, migrate, operate
+from pgpublish import __version__, capture, feed, migrate, operate
 from pgpublish import drain as drain_room
-from pgpublish.database import Connection, connect
-from pgpublish.errors import ConnectionFailed, Locked, PublishError, translate
+from pgpublish.console import (
+    Commands,
+    Database,
+    batch_option,
+    json_option,
+    log,
+    plain,
+    reconnect,
+    stop_on_signals,
+    terminal_width,
+    with_connection,
+)
+from pgpublish.database import Connection
+from pgpublish.errors import Locked
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
 is not installed there or is of another version, 5 another session is draining."""
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class Commands(click.Group):
-    """Says every PublishError as message, detail and hint, with its exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except psycopg.Error as error:
-            fail(translate(error))
-        except PublishError as error:
-            fail(error)
-
-
-def fail(error: PublishError) -> None:
-    click.echo(f"pgpublish: {error.message}", err=True)
-    if error.detail:
-        click.echo(f"  {error.detail.strip()}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {error.hint.strip()}", err=True)
-    raise SystemExit(error.exit_code)
-
-
-class Database:
-    """How to connect, as the options before the command say."""
-
-    def __init__(self, url: str | None, use_embedded: bool) -> None:
-        self.url = url
-        self.use_embedded = use_embedded
-
-    @contextmanager
-    def server(self) -> Iterator[None]:
-        """Runs the embedded server meanwhile, if that was asked for."""
-        if not self.use_embedded:
-            yield
-            return
-        with embedded.server(embedded.home()) as cluster:
-            self.url = cluster.url()
-            yield
-
-    def connect(self) -> Connection:
-        return connect(self.url)
-
-
-def with_connection(
-    *, current: bool = True
-) -> Callable[[Callable[Concatenate[Connection, P], R]], Callable[P, R]]:
-    """Passes an open connection; current: only if the schema is exactly this version's."""
-
-    def decorate(command: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
-        @wraps(command)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            database = click.get_current_context().find_object(Database)
-            assert database is not None
-            with database.server(), database.connect() as conn:
-                if current:
-                    migrate.require_current(conn)
-                return command(conn, *args, **kwargs)
-
-        return run
-
-    return decorate
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Event]:
-    """An event that SIGTERM and SIGINT set; a second signal acts as usual."""
-    stop = Event()
-    before: dict[signal.Signals, Any] = {}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-batch_option = click.option(
-    "--batch", type=click.IntRange(1, 100_000), default=500, show_default=True,
-    help="Rows in one transaction, at most.",
-)  # fmt: skip
 
 
 @click.group(cls=Commands, epilog=EPILOG)
@@ -212,24 +125,6 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
             conn, stop, batch=batch, report=report, warn=log))  # fmt: skip
 
 
-def reconnect(database: Database, stop: Event, work: Callable[[Connection], None]) -> None:
-    """Runs work on a connection, and again on a new one when that is lost, until stop is set."""
-    delay = 0.1
-    while not stop.is_set():
-        try:
-            with database.connect() as conn:
-                delay = 0.1
-                work(conn)
-        except ConnectionFailed as error:
-            log(f"connection lost, trying again in {delay:.1f} s: {error.message}")
-            stop.wait(delay)
-            delay = min(delay * 2, 10.0)
-
-
-def log(message: str) -> None:
-    click.echo(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {message}", err=True)
-
-
 @main.command()
 @click.option("--since", metavar="REV", default="0", show_default=True,
               help="Changes after this rev, or after a cursor of publish_page.")  # fmt: skip
@@ -273,13 +168,6 @@ def show(change: dict[str, Any]) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def terminal_width() -> int:
-    try:
-        return os.get_terminal_size().columns
-    except OSError:
-        return 100_000  # a pipe or a file: whole lines
-
-
 @main.command()
 @click.argument("kind")
 @click.option("--after", help="Begin after this key, as an interrupted run printed it.")
@@ -318,15 +206,6 @@ def status(conn: Connection, as_json: bool) -> None:
     else:
         click.echo(tabulate([(n, "-" if v is None else plain(v)) for n, v in row.items()],
                             tablefmt="plain", disable_numparse=True))  # fmt: skip
-
-
-def plain(value: object) -> object:
-    """A value of JSON's types; intervals in seconds."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if value is None or isinstance(value, int | str) else str(value)
 
 
 @main.command()

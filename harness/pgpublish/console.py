@@ -1,0 +1,161 @@
+"""What the commands share: how they connect, stop, fail, and print."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import wraps
+from threading import Event
+from types import FrameType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+import psycopg
+from tabulate import tabulate
+
+from pgpublish import embedded, migrate
+from pgpublish.database import Connection, connect
+from pgpublish.errors import ConnectionFailed, PublishError, translate
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Commands(click.Group):
+    """Says every PublishError as message, detail and hint, with its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except psycopg.Error as error:
+            fail(translate(error))
+        except PublishError as error:
+            fail(error)
+
+
+def fail(error: PublishError) -> None:
+    click.echo(f"pgpublish: {error.message}", err=True)
+    if error.detail:
+        click.echo(f"  {error.detail.strip()}", err=True)
+    if error.hint:
+        click.echo(f"  hint: {error.hint.strip()}", err=True)
+    raise SystemExit(error.exit_code)
+
+
+class Database:
+    """How to connect, as the options before the command say."""
+
+    def __init__(self, url: str | None, use_embedded: bool) -> None:
+        self.url = url
+        self.use_embedded = use_embedded
+
+    @contextmanager
+    def server(self) -> Iterator[None]:
+        """Runs the embedded server meanwhile, if that was asked for."""
+        if not self.use_embedded:
+            yield
+            return
+        with embedded.server(embedded.home()) as cluster:
+            self.url = cluster.url()
+            yield
+
+    def connect(self) -> Connection:
+        return connect(self.url)
+
+
+def with_connection(
+    *, current: bool = True
+) -> Callable[[Callable[Concatenate[Connection, P], R]], Callable[P, R]]:
+    """Passes an open connection; current: only if the schema is exactly this version's."""
+
+    def decorate(command: Callable[Concatenate[Connection, P], R]) -> Callable[P, R]:
+        @wraps(command)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            database = click.get_current_context().find_object(Database)
+            assert database is not None
+            with database.server(), database.connect() as conn:
+                if current:
+                    migrate.require_current(conn)
+                return command(conn, *args, **kwargs)
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Event]:
+    """An event that SIGTERM and SIGINT set; a second signal acts as usual."""
+    stop = Event()
+    before: dict[signal.Signals, Any] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, handle)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+batch_option = click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=500, show_default=True,
+    help="Rows in one transaction, at most.",
+)  # fmt: skip
+
+
+def reconnect(database: Database, stop: Event, work: Callable[[Connection], None]) -> None:
+    """Runs work on a connection, and again on a new one when that is lost, until stop is set."""
+    delay = 0.1
+    while not stop.is_set():
+        try:
+            with database.connect() as conn:
+                delay = 0.1
+                work(conn)
+        except ConnectionFailed as error:
+            log(f"connection lost, trying again in {delay:.1f} s: {error.message}")
+            stop.wait(delay)
+            delay = min(delay * 2, 10.0)
+
+
+def log(message: str) -> None:
+    click.echo(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {message}", err=True)
+
+
+def terminal_width() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 100_000  # a pipe or a file: whole lines
+
+
+def plain(value: object) -> object:
+    """A value of JSON's types; intervals in seconds."""
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if value is None or isinstance(value, int | float | str | dict | list):
+        return value
+    return str(value)
+
+
+def show_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, none: str) -> None:
+    """Rows as a table people can read, or as one JSON object a line; none: what to say without."""
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps({name: plain(value) for name, value in row.items()}))
+    elif rows:
+        cells = [["-" if v is None else plain(v) for v in row.values()] for row in rows]
+        click.echo(tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True))
+    else:
+        click.echo(none, err=True)
