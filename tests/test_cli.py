@@ -177,9 +177,20 @@ def test_backfill_drain_and_changes_publish_what_existed(
     assert [line.split()[0] for line in table] == ["rev", "2499", "2500"]
 
 
-def test_backfill_goes_on_after_a_key(run: Callable[..., Result], things: Connection) -> None:
-    things.execute("insert into thing select i, 'v' from generate_series(1, 30) i")
-    assert "marked 10 keys" in run("backfill", "thing", "--after", "20", "--batch", "3").stdout
+def test_backfill_goes_on_where_it_was_stopped(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    things.execute("insert into thing select n from generate_series(1, 30) as n")
+    things.execute("delete from publish.outbox")
+    things.execute("select publish.backfill_page('thing', 20)")
+    result = run("backfill", "thing", "--batch", "3")
+    assert "going on after 20 keys" in result.stderr
+    assert result.stdout == "marked 30 keys\n"
+    assert run("backfill", "thing", "--again").stdout == "marked 30 keys\n"
+    marks = things.execute(
+        "select sum(cardinality(source_id || more)) from publish.outbox"
+    ).fetchone()
+    assert marks == (60,)
 
 
 def test_status_in_json_has_what_the_function_returns(
@@ -199,7 +210,7 @@ def test_status_in_json_has_what_the_function_returns(
     [
         (["backfill", "nope"], 1), (["changes", "--kind", "nope"], 1),
         (["changes", "--since", "-1"], 1), (["changes", "--since", "x"], 1),
-        (["changes", "--since", "999"], 1), (["backfill", "thing", "--after", "x"], 1),
+        (["changes", "--since", "999"], 1), (["quarantine", "retry", "thing", "x"], 1),
     ],
 )  # fmt: skip
 def test_a_refused_argument_exits_1_with_a_hint(

@@ -1,10 +1,37 @@
-"""Marking keys dirty from outside: the backfill's pages."""
+"""Walks over a whole kind, a page and a transaction at a time: backfill and verify."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from pgpublish.database import Connection, call
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One page of a backfill. page: keys of this page; total: since the backfill began."""
+
+    total: int
+    page: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One page of publish_verify, as its comment says. next: None at the end."""
+
+    next: str | None
+    checked: int
+    missing: int
+    stale: int
+    surplus: int
+    duplicate: int
+    unpublishable: int
+    pending: int
+    repaired: int
+    differences: list[dict[str, Any]] | None
 
 
 def estimated_keys(conn: Connection, kind: str) -> int:
@@ -14,17 +41,36 @@ def estimated_keys(conn: Connection, kind: str) -> int:
 
 
 def backfill(
-    conn: Connection, kind: str, *, after: str | None = None, batch: int = 1000
-) -> Iterator[tuple[str | None, int]]:
-    """Marks every key of the kind's view, a page and a transaction at a time.
+    conn: Connection, kind: str, *, batch: int = 1000, again: bool = False
+) -> Iterator[Marked]:
+    """Marks every key of the kind's view, going on where a backfill that was stopped ended.
 
-    Yields (where to go on if stopped now, keys marked) after each page; the last is (None, n).
-    Raises NotDefined, BadArgument.
+    again: from the beginning. Raises NotDefined, BadArgument.
     """
     while True:
-        after, marked = call(
-            conn, "select next, marked from public.publish_backfill(%s, %s, %s)", kind, after, batch
+        marked = Marked(
+            *call(conn, "select * from publish.backfill_page(%s, %s, %s)", kind, batch, again)
         )
-        yield after, marked
+        yield marked
+        if marked.done:
+            return
+        again = False
+
+
+def verify(
+    conn: Connection, kind: str, *, repair: bool = False, batch: int = 1000
+) -> Iterator[Compared]:
+    """Compares every key of the kind. Raises NotDefined, BadArgument, Locked."""
+    after: str | None = None
+    while True:
+        page = Compared(
+            *call(
+                conn,
+                "select * from public.publish_verify(%s, %s, %s, %s)",
+                kind, repair, after, batch,
+            )
+        )  # fmt: skip
+        yield page
+        after = page.next
         if after is None:
             return

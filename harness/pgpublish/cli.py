@@ -1,7 +1,8 @@
 """The command. Data goes to stdout, everything else to stderr.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 the schema is missing or
-of another version, 5 another session holds the lock.
+of another version, 5 another session holds the lock, 6 verify or
+audit found something.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from pgpublish import __version__, capture, feed, migrate, operate
+from pgpublish import __version__, capture_cli, feed, migrate, operate
 from pgpublish import drain as drain_room
 from pgpublish.console import (
     Commands,
@@ -34,7 +35,8 @@ from pgpublish.database import Connection
 from pgpublish.errors import Locked
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
-is not installed there or is of another version, 5 another session is draining."""
+is not installed there or is of another version, 5 another session is draining, 6 verify or
+audit found something."""
 
 
 @click.group(cls=Commands, epilog=EPILOG)
@@ -169,33 +171,6 @@ def show(change: dict[str, Any]) -> str:
 
 
 @main.command()
-@click.argument("kind")
-@click.option("--after", help="Begin after this key, as an interrupted run printed it.")
-@click.option(
-    "--batch", type=click.IntRange(1, 100_000), default=1000, show_default=True,
-    help="Keys in one transaction.",
-)  # fmt: skip
-@json_option
-@with_connection()
-def backfill(conn: Connection, kind: str, after: str | None, batch: int, as_json: bool) -> None:
-    """Mark every key of KIND's view dirty, so that the drain publishes what exists already."""
-    marked, next_key = 0, after
-    try:
-        with click.progressbar(
-            length=max(1, capture.estimated_keys(conn, kind)), label=f"backfill {kind}",
-            file=sys.stderr, show_pos=True, hidden=not sys.stderr.isatty(),
-        ) as bar:  # fmt: skip
-            for next_key, count in capture.backfill(conn, kind, after=after, batch=batch):
-                marked += count
-                bar.length = max(bar.length or 0, marked) if next_key else max(1, marked)
-                bar.update(count)
-    except KeyboardInterrupt:
-        click.echo(f"stopped; go on with: pgpublish backfill {kind} --after {next_key!r}", err=True)
-        raise SystemExit(1) from None
-    click.echo(json.dumps({"kind": kind, "marked": marked}) if as_json else f"marked {marked} keys")
-
-
-@main.command()
 @json_option
 @with_connection()
 def status(conn: Connection, as_json: bool) -> None:
@@ -216,3 +191,7 @@ def demo(keep: Path | None) -> None:
     from pgpublish import demo as script
 
     script.run(keep)
+
+
+for command in capture_cli.COMMANDS:
+    main.add_command(command)

@@ -7,6 +7,7 @@ import os
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import dict_row
 
 from pgpublish.errors import ConnectionFailed, translate
 
@@ -43,3 +44,12 @@ def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
         raise translate(error) from error
     assert row is not None, query
     return tuple(row)
+
+
+def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[dict[str, Any]]:
+    """Every row of one function call, by column name. Raises as call does."""
+    try:
+        with conn.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query, arguments).fetchall()
+    except psycopg.Error as error:
+        raise translate(error) from error

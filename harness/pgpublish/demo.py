@@ -34,18 +34,10 @@ create view airport_feed as
 
 CAPTURE: LiteralString = """
 select publish_define('airport', 'airport_feed', key => '{icao}');
-
-create trigger airport_feed after insert or update or delete on airport
-  for each row execute function publish_enqueue('airport', 'icao');
-
+select publish_capture('airport', 'airport');
 -- A country's name is part of every one of its airports.
-create function country_changed() returns trigger language plpgsql as $$
-begin
-  perform publish_enqueue('airport', a.icao) from airport a where a.country = new.code;
-  return null;
-end $$;
-create trigger airport_feed after update on country
-  for each row execute function country_changed();
+select publish_capture('airport', 'country',
+                       lookup => 'select icao from airport where country = any ($1)');
 """
 
 EDITS: list[tuple[str, LiteralString]] = [
@@ -170,9 +162,9 @@ def run(keep: Path | None = None, say: Callable[[str], None] = click.echo) -> No
     pgpublish migrate              # installs schema publish and the publish_* functions
     psql "$DATABASE_URL" <<'SQL'
       select publish_define('thing', 'thing_feed');
-      create trigger thing_feed after insert or update or delete on thing
-        for each row execute function publish_enqueue('thing', 'id');
+      select publish_capture('thing', 'thing');
     SQL
+    pgpublish audit                # is every table that the view reads captured?
     pgpublish backfill thing       # marks what exists already
     pgpublish drain                # publishes, until you stop it
     pgpublish changes --follow     # in another terminal""")
@@ -182,16 +174,16 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
     conn.execute(SCHEMA.encode())
     say(f"\nLoaded {load(conn):,} airports into tables airport and country, joined by a view.")
     conn.execute(CAPTURE.encode())
-    say("Defined kind 'airport' over the view and attached triggers to both tables.\n")
+    say("Defined kind 'airport' over the view and captured both tables.\n")
 
     marked = 0
     with click.progressbar(
         length=capture.estimated_keys(conn, "airport"), label="backfill", file=sys.stdout,
         show_pos=True, hidden=not sys.stdout.isatty(),
     ) as bar:  # fmt: skip
-        for _, count in capture.backfill(conn, "airport", batch=1000):
-            marked += count
-            bar.update(count)
+        for page in capture.backfill(conn, "airport", batch=1000):
+            marked = page.total
+            bar.update(page.page)
     say(f"Marked {marked:,} keys dirty.")
     scanned = 0
     with click.progressbar(

@@ -11,7 +11,8 @@ PublishError
  ├─ DatabaseError           any other SQLSTATE
  ├─ ConnectionFailed        no server, wrong password, connection lost
  ├─ SchemaMismatch          not migrated, half migrated, or newer than this code
- └─ MissingPart             an optional package is not installed
+ ├─ MissingPart             an optional package is not installed
+ └─ Differs                 the feed or its capture is not as it should be
 
 The PTnnn states carry the HTTP status of the same meaning, which PostgREST passes on.
 """
@@ -83,6 +84,10 @@ class SchemaMismatch(PublishError):
 
 class MissingPart(PublishError):
     pass
+
+
+class Differs(PublishError):
+    exit_code = 6
 
 
 BY_SQLSTATE: dict[str, type[PublishError]] = {

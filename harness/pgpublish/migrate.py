@@ -98,6 +98,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
                 conn.execute(file.text.encode())
             if todo_functions:
                 conn.execute(_record(todo_functions))
+            conn.execute("select publish.renew_captures()")
         return todo
 
 

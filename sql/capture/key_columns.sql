@@ -19,7 +19,7 @@ begin
     raise exception 'this kind has no view' using
       errcode = 'PT404',
       detail = format('kind %L', key_columns.kind),
-      hint = 'It is a payload kind: enqueue its payloads.';
+      hint = 'It is a payload kind: call publish_enqueue with each payload.';
   end if;
   -- Types without their length: a cast to varchar(3) would cut a longer key and find another row.
   select array_agg(format('v.%I', a.attname) order by c.n),

@@ -12,8 +12,7 @@ begin
        and not p.deleted
      order by p.source_id
      limit mark_published_page.batch);
-  insert into publish.outbox (kind, source_id)
-  select mark_published_page.kind, p.source_id from unnest(v_page) as p (source_id);
+  perform publish.mark(mark_published_page.kind, v_page);
   return case when cardinality(v_page) = mark_published_page.batch
               then v_page[mark_published_page.batch] end;
 end

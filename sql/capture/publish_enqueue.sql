@@ -15,8 +15,13 @@ as $$
 declare
   v_kind publish.kind := publish.check_kind(publish_enqueue.kind);
   v_valid boolean;
+  v_headers jsonb := publish_enqueue.headers;
   v_seq bigint;
 begin
+  if current_setting('publish.headers', true) <> ''
+     and coalesce(jsonb_typeof(v_headers), 'object') = 'object' then
+    v_headers := coalesce(publish.current_headers() || coalesce(v_headers, '{}'), v_headers);
+  end if;
   if coalesce(octet_length(publish_enqueue.source_id), 0) not between 1 and 2000 then
     raise exception 'source_id must be 1 to 2000 bytes' using
       errcode = 'PT400',
@@ -67,12 +72,12 @@ begin
   if publish_enqueue.available_at > clock_timestamp() then
     insert into publish.delayed as d (available_at, kind, source_id, payload, deleted, headers)
     values (publish_enqueue.available_at, publish_enqueue.kind, publish_enqueue.source_id,
-            publish_enqueue.payload, publish_enqueue.deleted, publish_enqueue.headers)
+            publish_enqueue.payload, publish_enqueue.deleted, v_headers)
     returning d.seq into v_seq;
   else
     insert into publish.outbox as o (kind, source_id, payload, deleted, headers)
     values (publish_enqueue.kind, publish_enqueue.source_id,
-            publish_enqueue.payload, publish_enqueue.deleted, publish_enqueue.headers)
+            publish_enqueue.payload, publish_enqueue.deleted, v_headers)
     returning o.seq into v_seq;
   end if;
   return v_seq;
@@ -80,7 +85,8 @@ end
 $$;
 comment on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz) is
   'Marks a key dirty in the caller''s transaction and returns its seq. Projected kinds take kind '
-  'and source_id; payload kinds a payload, or deleted => true. available_at delays it until then. '
+  'and source_id; payload kinds a payload, or deleted => true. headers travel with it, over those '
+  'of the setting publish.headers. available_at delays it until then. '
   'Errors: PT404 kind not defined, PT400 bad argument, PT422 refused by the validator.';
 revoke all on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)
   from public;
@@ -105,6 +111,7 @@ declare
   v_parts text;
   v_old text;
   v_new text;
+  v_headers jsonb;
 begin
   if tg_op = 'TRUNCATE' and tg_nargs > 0 then
     insert into publish.rescan (kind, reason)
@@ -139,8 +146,11 @@ begin
       detail = format('Key columns %s; key %L.', tg_argv[1:], left(coalesce(v_new, v_old), 60)),
       hint = 'Name columns of this table whose text is 1 to 2000 bytes.';
   end if;
-  insert into publish.outbox (kind, source_id)
-  select tg_argv[0], k.source_id
+  if current_setting('publish.headers', true) <> '' then
+    v_headers := publish.current_headers();
+  end if;
+  insert into publish.outbox (kind, source_id, headers)
+  select tg_argv[0], k.source_id, v_headers
     from unnest(case when v_old = v_new then array[v_new]
                      else array[v_old, v_new] end) as k (source_id)
    where octet_length(k.source_id) between 1 and 2000;

@@ -38,8 +38,9 @@ begin
        and o.xid is distinct from pg_current_xact_id_if_assigned()
     returning o.*
   )
-  insert into publish.outbox (seq, kind, source_id, payload, deleted, headers, enqueued_at)
-  select r.seq, r.kind, r.source_id, r.payload, r.deleted, r.headers, r.enqueued_at
+  insert into publish.outbox
+    (seq, kind, source_id, more, via, payload, deleted, headers, enqueued_at)
+  select r.seq, r.kind, r.source_id, r.more, r.via, r.payload, r.deleted, r.headers, r.enqueued_at
     from restored r
    order by r.seq
       on conflict do nothing; -- a row and its retry have one seq

@@ -12,6 +12,7 @@ create or replace function publish.project(
   message text
 )
 language plpgsql
+stable
 rows 500
 as $$
 declare

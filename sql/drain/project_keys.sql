@@ -13,6 +13,7 @@ set enable_seqscan = on
 set enable_bitmapscan = on
 set enable_hashjoin = on
 set enable_mergejoin = on
+stable
 rows 500
 as $$
 begin

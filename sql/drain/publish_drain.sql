@@ -24,15 +24,12 @@ as $$
 declare
   v_began timestamptz := clock_timestamp();
   v_state publish.drain;
+  v_size int := publish_drain.batch;
   v_batch record;
+  v_keys record;
   v_done record;
 begin
-  if coalesce(publish_drain.batch, 0) < 1 then
-    raise exception 'batch must be 1 or more' using
-      errcode = 'PT400',
-      detail = format('batch %s', coalesce(publish_drain.batch::text, 'null')),
-      hint = 'Pass the number of outbox rows to drain at most, such as 500.';
-  end if;
+  perform publish.check_batch(publish_drain.batch);
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'publish_drain needs a READ COMMITTED transaction' using
       errcode = 'PT400',
@@ -64,18 +61,32 @@ begin
     v_state.partial_seq := null;
   end if;
   perform publish.walk_rescan(publish_drain.batch);
-  select b.* into v_batch
-    from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
-                            publish_drain.batch) b;
+  loop
+    select b.* into v_batch
+      from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
+                              v_size) b;
+    v_keys := v_batch;
+    exit when v_batch.vias is null;
+    select f.* into v_keys
+      from publish.fan_out(v_batch.scanned, v_batch.kinds, v_batch.source_ids, v_batch.seqs,
+                           v_batch.payloads, v_batch.deleted, v_batch.headers, v_batch.vias) f;
+    exit when v_keys.scanned <= publish_drain.batch or v_batch.first_transaction = v_batch.scanned;
+    -- Too many together: the first transaction alone, so that it is published whole.
+    v_size := v_batch.first_transaction;
+  end loop;
   if v_batch.scanned = 0 then
     return query select 0, 0, 0, 0, 0, v_state.head, false;
     return;
   end if;
+  if v_batch.vias is not null and v_keys.scanned > publish_drain.batch then
+    v_keys.scanned := v_keys.scanned - v_keys.looked_up;
+    perform publish.put_off(v_keys.kinds, v_keys.source_ids, v_keys.headers, v_keys.scanned);
+  end if;
 
   select a.* into v_done
-    from publish.apply_batch(v_state.head, v_began, v_batch.scanned, v_batch.kinds,
-                             v_batch.source_ids, v_batch.seqs, v_batch.payloads, v_batch.deleted,
-                             v_batch.headers) a;
+    from publish.apply_batch(v_state.head, v_began, v_keys.scanned, v_keys.kinds,
+                             v_keys.source_ids, v_keys.seqs, v_keys.payloads, v_keys.deleted,
+                             v_keys.headers) a;
   return query
     insert into publish.drain as d
       (drain_id, head_before, head, drained, partial_xid, partial_seq, scanned, keys, published,
@@ -92,10 +103,10 @@ begin
 end
 $$;
 comment on function public.publish_drain(int) is
-  'Publishes the next outbox rows, at most batch of them, and returns one row: rows scanned, '
-  'distinct keys, published, unchanged, quarantined, the head rev, and busy = true when another '
-  'drain holds the lock (then nothing was done). A source transaction is cut only if it alone is '
-  'larger than the batch. Notifies channel "publish" with the new head. '
+  'Publishes the next marks in the outbox, at most batch of them, and returns one row: marks '
+  'scanned, distinct keys, published, unchanged, quarantined, the head rev, and busy = true when '
+  'another drain holds the lock (then nothing was done). A source transaction is cut only if it '
+  'alone is larger than the batch. Notifies channel "publish" with the new head. '
   'Errors: PT400 batch below 1, or not READ COMMITTED.';
 revoke all on function public.publish_drain(int) from public;
 grant execute on function public.publish_drain(int) to publish_worker, publish_admin;

@@ -1,6 +1,7 @@
--- Rows come in (xid, seq) order, our own transaction's last. Whole transactions are taken while
--- they fit; the first one is cut when it alone is larger than the batch. 64 MB of payload is a
--- full batch too, so that arrays of large payloads stay far below PostgreSQL's 1 GB.
+-- Rows come in (xid, seq) order, our own transaction's last, and a row of many keys is as many
+-- elements, never cut: the first may so be larger than the batch. Whole transactions are taken
+-- while they fit; the first one is cut when it alone is larger than the batch. 64 MB of payload is
+-- a full batch too, so that arrays of large payloads stay far below PostgreSQL's 1 GB.
 create or replace function publish.read_batch(
   state publish.drain,
   seen pg_snapshot,
@@ -13,6 +14,8 @@ create or replace function publish.read_batch(
   out payloads jsonb[],
   out deleted boolean[],
   out headers jsonb[],
+  out vias int[],
+  out first_transaction int,
   out oldest timestamptz,
   out drained pg_snapshot,
   out partial_xid xid8,
@@ -25,16 +28,16 @@ declare
   v_fitting int;
   v_cut xid8;
 begin
-  select array_agg(c.xid), array_agg(c.kind), array_agg(c.source_id), array_agg(c.seq),
+  select array_agg(c.xid), array_agg(c.kind), array_agg(m.source_id), array_agg(c.seq),
          array_agg(case when c.fits then c.payload end), array_agg(c.deleted), array_agg(c.headers),
-         min(c.enqueued_at) filter (where c.fits), count(*) filter (where c.fits)
+         array_agg(c.via), min(c.enqueued_at) filter (where c.fits), count(*) filter (where c.fits)
     into v_xids, read_batch.kinds, read_batch.source_ids, read_batch.seqs,
-         read_batch.payloads, read_batch.deleted, read_batch.headers, read_batch.oldest,
-         v_fitting
+         read_batch.payloads, read_batch.deleted, read_batch.headers, read_batch.vias,
+         read_batch.oldest, v_fitting
     from (
       select o.*,
              row_number() over w = 1
-             or row_number() over w <= read_batch.batch
+             or sum(1 + coalesce(cardinality(o.more), 0)) over w <= read_batch.batch
                 and sum(case when o.payload is null then 0
                              when pg_column_size(o.payload) < 2000
                                   and pg_column_compression(o.payload) is null
@@ -54,7 +57,8 @@ begin
                    rows unbounded preceding)
        order by o.xid is not distinct from read_batch.own, o.xid, o.seq
        limit read_batch.batch::bigint + 1
-    ) c;
+    ) c
+   cross join lateral unnest(c.source_id || c.more) as m (source_id);
   read_batch.scanned := coalesce(cardinality(v_xids), 0);
   if read_batch.scanned = 0 then
     return;
@@ -68,6 +72,11 @@ begin
     end if;
   end if;
 
+  if cardinality(array_positions(read_batch.vias, null)) = cardinality(read_batch.vias) then
+    read_batch.vias := null;
+  end if;
+  read_batch.first_transaction :=
+    least(read_batch.scanned, cardinality(array_positions(v_xids, v_xids[1])));
   read_batch.drained := publish.drained_after(
     read_batch.state.drained, read_batch.seen,
     case when v_cut is null or v_cut = read_batch.own then pg_snapshot_xmax(read_batch.seen)
@@ -84,7 +93,9 @@ begin
 end
 $$;
 comment on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) is
-  'The next outbox rows to drain after "state": the first "scanned" elements of parallel arrays, '
-  'and the state once they are drained: drained, partial_xid, partial_seq. batch: rows at most. '
+  'The next marks to drain after "state": the first "scanned" elements of parallel arrays, '
+  'and the state once they are drained: drained, partial_xid, partial_seq. vias: null where no '
+  'mark asks for a lookup. first_transaction: how many are of the first transaction. batch: marks '
+  'at most. '
   'oldest: the lowest enqueued_at of what was read.';
 revoke all on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) from public;

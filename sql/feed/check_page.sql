@@ -15,12 +15,7 @@ begin
                       coalesce(check_page.base::text, 'null')),
       hint = 'Begin at 0 and go on from the last rev you read.';
   end if;
-  if coalesce(check_page.batch, 0) < 1 then
-    raise exception 'batch must be 1 or more' using
-      errcode = 'PT400',
-      detail = format('batch %s', coalesce(check_page.batch::text, 'null')),
-      hint = 'Pass the number of changes to read at most, such as 500.';
-  end if;
+  perform publish.check_batch(check_page.batch);
   if check_page.kinds is not null then
     perform publish.check_kind(k.kind) from unnest(check_page.kinds) as k (kind);
   end if;

@@ -23,7 +23,8 @@ declare
 begin
   select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
   v_state.drained := coalesce(v_state.drained, '3:3:');
-  select count(*), clock_timestamp() - min(o.enqueued_at)
+  select coalesce(sum(1 + coalesce(cardinality(o.more), 0)), 0),
+         clock_timestamp() - min(o.enqueued_at)
     into publish_status.depth, publish_status.lag
     from publish.outbox o
    where (o.xid >= pg_snapshot_xmax(v_state.drained)
@@ -42,7 +43,7 @@ begin
 end
 $$;
 comment on function public.publish_status() is
-  'One row: head rev; depth, the outbox rows still to drain; lag, the age of the oldest of them '
+  'One row: head rev; depth, the marks still to drain; lag, the age of the oldest of them '
   '(null when there is none); delayed and quarantined rows; epoch; floor, the highest pruned rev; '
   'and the last drain that did something.';
 revoke all on function public.publish_status() from public;

@@ -19,7 +19,8 @@ begin
 end
 $$;
 create function pg_temp.marked() returns setof text language sql as $$
-  delete from publish.outbox o returning o.source_id
+  with gone as (delete from publish.outbox o returning o.*)
+  select m.source_id from gone g cross join lateral unnest(g.source_id || g.more) as m (source_id)
 $$;
 
 select results_eq($$select b.next, b.marked from publish_backfill('article') b$$,

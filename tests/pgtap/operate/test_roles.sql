@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(155);
+select plan(245);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -59,7 +59,25 @@ insert into api values
   ($$select publish_define('other')$$,                        '   a'),
   ($$select publish_backfill('article')$$,                    '   a'),
   ($$select publish.estimated_keys('article')$$,              '   a'),
-  ($$select publish.define('b', null, null, 1, null, null)$$, '   a');
+  ($$select publish.define('b', null, null, 1, null, null)$$, '   a'),
+  ($$select publish_capture('article', 'article')$$,          '   a'),
+  ($$select publish.write_capture('article', 'article', 'id', null, false, null, 'public')$$,
+                                                              '   a'),
+  ($$select publish.attach_capture(null)$$,                   '   a'),
+  ($$select publish.captured_table(0)$$,                      '   a'),
+  ($$select publish.watched_columns(0)$$,                     '   a'),
+  ($$select publish.lookup_reads(0)$$,                        '   a'),
+  ($$select publish.with_descendants('article')$$,            '   a'),
+  ($$select publish.renew_captures()$$,                       '   a'),
+  ($$select publish_uncapture('article')$$,                   '   a'),
+  ($$select publish.drop_captures('article', null, null)$$,   '   a'),
+  ($$select publish_verify('article')$$,                      '   a'),
+  ($$select publish.backfill_page('article', 1)$$,            '   a'),
+  ($$select publish_kinds()$$,                                '  ka'),
+  ($$select publish_audit()$$,                                '  ka'),
+  ($$select publish_quarantine()$$,                           '  ka'),
+  ($$select publish_retry()$$,                                '  ka');
+grant trigger on article to publish_admin;
 select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
   from api a cross join role r;
 

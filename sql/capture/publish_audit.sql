@@ -1,0 +1,30 @@
+create or replace function public.publish_audit(kind text default null)
+returns table (of_kind text, object text, problem text, hint text)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if publish_audit.kind is not null then
+    perform publish.check_kind(publish_audit.kind);
+  end if;
+  return query
+    select k.kind, a.object, a.problem, a.hint
+      from publish.kind k
+     cross join lateral publish.audit_kind(k.kind) a
+     where k.kind = coalesce(publish_audit.kind, k.kind)
+    union all
+    select a.kind, a.object, a.problem, a.hint
+      from publish.audit_captures() a
+     where a.kind = coalesce(publish_audit.kind, a.kind)
+     order by 1, 2, 3;
+end
+$$;
+comment on function public.publish_audit(text) is
+  'What keeps a kind, or all of them, from being captured: one row for each problem, with what to '
+  'do; none when all is well. Triggers that are missing, disabled or replaced; partitions without '
+  'them; replicated tables without ALWAYS; tables that a view reads and nobody captures; a key '
+  'that no index serves. Not seen: what a view reads through functions without a parsed body. '
+  'Errors: PT404 kind not defined.';
+revoke all on function public.publish_audit(text) from public;
+grant execute on function public.publish_audit(text) to publish_worker, publish_admin;

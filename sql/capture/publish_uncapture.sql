@@ -1,0 +1,13 @@
+create or replace function public.publish_uncapture(kind text, source text default null)
+returns int
+language sql
+as $$
+  select publish.drop_captures(publish_uncapture.kind, publish_uncapture.source,
+                               pg_catalog.to_regclass(publish_uncapture.source))
+$$;
+comment on function public.publish_uncapture(text, text) is
+  'Removes the triggers that mark keys of the kind from a table, or from all; returns from how '
+  'many. What is published stays. source: as publish_capture got it, also of a table that is gone. '
+  'Errors: PT404 kind not defined, or the table is not captured for it.';
+revoke all on function public.publish_uncapture(text, text) from public;
+grant execute on function public.publish_uncapture(text, text) to publish_admin;

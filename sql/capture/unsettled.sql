@@ -1,0 +1,49 @@
+-- STABLE: as its caller, it looks at one snapshot.
+create or replace function publish.unsettled(kind text, source_ids text[]) returns text[]
+language plpgsql
+stable
+as $$
+declare
+  v_state publish.drain;
+  v_unsettled text[];
+begin
+  if exists (select from publish.rescan r where r.kind = unsettled.kind) then
+    return unsettled.source_ids;
+  end if;
+  select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
+  with mark as (
+    select m.source_id, o.via
+      from publish.undrained(coalesce(v_state.drained, '3:3:'), v_state.partial_xid,
+                             v_state.partial_seq, pg_current_snapshot(),
+                             pg_current_xact_id_if_assigned()) r
+     cross join lateral (
+       select o.* from publish.outbox o where (o.xid, o.seq) > (r.lo, r.after) and o.xid < r.hi) o
+     cross join lateral unnest(o.source_id || o.more) as m (source_id)
+     where o.kind = unsettled.kind
+  )
+  select array_agg(distinct u.source_id) into v_unsettled
+    from (
+      select m.source_id from mark m where m.via is null
+      union all
+      select l.key
+        from (select m.via, array_agg(distinct m.source_id) as marks
+                from mark m
+               where m.via is not null
+               group by m.via) g
+       cross join lateral publish.look_up(g.via, g.marks) as l (key)
+      union all
+      select q.source_id from publish.quarantine q where q.kind = unsettled.kind
+    ) u
+   where u.source_id = any (unsettled.source_ids);
+  return coalesce(v_unsettled, '{}');
+exception
+  when operator_intervention or transaction_rollback or insufficient_resources
+       or lock_not_available then
+    raise;
+  when others then
+    return unsettled.source_ids; -- a lookup fails: the drain will ask for a walk
+end
+$$;
+comment on function publish.unsettled(text, text[]) is
+  'Which of these keys may differ now because they are still to be drained, or are quarantined.';
+revoke all on function publish.unsettled(text, text[]) from public;

@@ -1,0 +1,32 @@
+-- The settings undo those of the drain: a lookup is planned as anywhere else.
+create or replace function publish.look_up_or_walk(kind text, via int, marks text[])
+returns setof text
+language plpgsql
+set enable_seqscan = on
+set enable_bitmapscan = on
+set enable_hashjoin = on
+set enable_mergejoin = on
+rows 1000
+as $$
+begin
+  if current_setting('publish.set_aside', true) = 'on' then
+    insert into publish.rescan (kind, reason)
+    values (look_up_or_walk.kind, 'a lookup alone ran into statement_timeout');
+    return;
+  end if;
+  return query
+    select l.key from publish.look_up(look_up_or_walk.via, look_up_or_walk.marks) l (key);
+exception
+  when operator_intervention or transaction_rollback or insufficient_resources
+       or lock_not_available then
+    raise;
+  when others then
+    insert into publish.rescan (kind, reason)
+    values (look_up_or_walk.kind,
+            format('the lookup of capture %s failed: %s', look_up_or_walk.via, sqlerrm));
+end
+$$;
+comment on function publish.look_up_or_walk(text, int, text[]) is
+  'What publish.look_up finds; where that fails, nothing, and a walk over the whole kind is asked '
+  'for, which marks every key.';
+revoke all on function publish.look_up_or_walk(text, int, text[]) from public;
