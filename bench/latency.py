@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil  # type: ignore[import-untyped]
 
-from bench.capture import TRIGGER, finish, pgbench, touch_script
+from bench.capture import CAPTURE, finish, pgbench, touch_script
 from bench.measure import Line, Target, percentile
 from bench.server import Bench, Connection, connect
 
@@ -166,7 +166,7 @@ def idle(bench: Bench, processes: list[psutil.Process]) -> Iterator[Line]:
 
 def run(bench: Bench) -> Iterator[Line]:
     with bench.database("bench_latency") as url, connect(url) as conn:
-        conn.execute(TRIGGER)
+        conn.execute(CAPTURE)
         with loop(url) as processes:
             yield from under_load(bench, url, processes)
             yield from after_idle(bench, url)

@@ -34,6 +34,7 @@ SOURCE = Path(__file__).with_name("source.sql")
 class Bench:
     """A running server with the template database; items is how many source rows it holds."""
 
+    kind: str
     cluster: Cluster
     quick: bool
     items: int
@@ -72,15 +73,16 @@ def debian_bin() -> Path:
 
 
 @contextmanager
-def running(kind: str, *, quick: bool) -> Iterator[Bench]:
-    """A temporary server of kind "embedded" or "debian", with pgpublish and the source data."""
+def running(kind: str, *, quick: bool, **settings: str) -> Iterator[Bench]:
+    """A temporary server of kind "embedded" or "debian", with pgpublish and the source data.
+    settings: over those above."""
     user = embedded.unprivileged_user()
     root = Path(tempfile.mkdtemp(prefix="pgpublish-bench-"))
     root.chmod(0o755)
     bin = (
         embedded.reachable(embedded.binaries(), user, root) if kind == "embedded" else debian_bin()
     )
-    cluster = Cluster(root / "cluster", bin, settings=SETTINGS, user=user)
+    cluster = Cluster(root / "cluster", bin, settings=SETTINGS | settings, user=user)
     try:
         cluster.create()
         cluster.start()
@@ -92,7 +94,7 @@ def running(kind: str, *, quick: bool) -> Iterator[Bench]:
             conn.execute(SOURCE.read_bytes())
             conn.execute("call bench.fill(%s)", [items])
             conn.execute("vacuum analyze")
-        yield Bench(cluster, quick, items)
+        yield Bench(kind, cluster, quick, items)
     finally:
         cluster.stop()
         shutil.rmtree(root, ignore_errors=True)

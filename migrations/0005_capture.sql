@@ -64,4 +64,7 @@ comment on table publish.backfill is
   'Backfills that have not come to their end: where each goes on.';
 comment on column publish.backfill.marked is 'Keys marked so far.';
 
+-- It gets a column more from its file.
+drop function if exists public.publish_status();
+
 grant select on publish.capture, publish.backfill to publish_admin;

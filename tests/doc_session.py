@@ -16,6 +16,7 @@ import servers
 
 from pgpublish.migrate import migrate
 
+VOID = re.compile(r"^ publish_(define|capture) *\n-+\n *\n\n", re.MULTILINE)
 BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n```text\n(?P<text>.*?)```", re.DOTALL)
 UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+(\+[\d:]+)?")
@@ -36,7 +37,7 @@ def outputs(url: str, markdown: str) -> list[str]:
 
 def tidy(output: str) -> str:
     """Leaves out the empty answers of functions that return void."""
-    return re.sub(r" publish_define ?\n-+\n ?\n\n", "", output).strip("\n")
+    return VOID.sub("", output).strip("\n")
 
 
 def masked(text: str) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 import doc_session
+import psycopg
 import pytest
 from click.testing import CliRunner
+from psycopg.conninfo import make_conninfo
 
 from pgpublish import cli, errors
 
@@ -24,6 +26,21 @@ def test_sql_sessions_print_what_the_page_says(page: Path, url: str) -> None:
     text = page.read_text()
     written = [block["text"] for block in doc_session.BLOCK.finditer(text)]
     produced = doc_session.outputs(url, text)
+    assert [doc_session.masked(t) for t in produced] == [doc_session.masked(t) for t in written]
+
+
+def test_the_first_view_needs_no_superuser_and_no_schema_public(url: str) -> None:
+    page = (ROOT / "docs/first-view.md").read_text()
+    written = [block["text"] for block in doc_session.BLOCK.finditer(page)]
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("create role seller login in role publish_admin")
+        conn.execute("create schema seller authorization seller")
+        try:
+            produced = doc_session.outputs(make_conninfo(url, user="seller"), page)
+        finally:
+            conn.execute("drop owned by seller cascade")
+            conn.execute("drop role seller")
+    produced = [text.replace("seller.", "public.") for text in produced]  # six letters both
     assert [doc_session.masked(t) for t in produced] == [doc_session.masked(t) for t in written]
 
 

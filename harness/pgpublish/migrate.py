@@ -98,7 +98,8 @@ def migrate(conn: Connection) -> list[SqlFile]:
                 conn.execute(file.text.encode())
             if todo_functions:
                 conn.execute(_record(todo_functions))
-            conn.execute("select publish.renew_captures()")
+            if "renew_captures" in {_id(file) for file in todo_functions} | _functions(conn):
+                conn.execute("select publish.renew_captures()")
         return todo
 
 

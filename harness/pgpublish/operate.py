@@ -18,6 +18,7 @@ class Status:
     lag: timedelta | None
     delayed: int
     quarantined: int
+    walks: int
     epoch: UUID | None
     floor: int
     last_drain_at: datetime | None

@@ -29,8 +29,8 @@ as $$
     from capture c
    where c.relid is null
   union all
-  select c.kind, c.source, 'the functions of the capture are gone, as a column that they read was '
-         'dropped with CASCADE', 'Capture the table again, with a key of columns that it has.'
+  select c.kind, c.relid::text, 'functions of the capture are gone, as what they read was dropped '
+         'with CASCADE', 'Capture the table again, with a key and a lookup of what is there.'
     from capture c
    where c.relid is not null
      and (c.function is null or not exists (
@@ -40,17 +40,23 @@ as $$
        select from pg_proc p
         where p.pronamespace = 'publish'::regnamespace and p.proname = c.name || '_lookup'))
   union all
-  select c.kind, c.source, 'the trigger function is not what publish_capture made of it',
+  select c.kind, coalesce(c.relid::text, c.source),
+         'the trigger function is not what publish_capture made of it',
          'select publish.renew_captures()'
     from capture c
     join pg_proc p on p.oid = c.function
     join publish.capture o on o.capture_id = c.capture_id
    where p.prosrc <> publish.capture_body(o)
   union all
-  select c.kind, c.source, 'the kind has another key since the table was captured',
-         'Capture the table again.'
+  select c.kind, coalesce(c.relid::text, c.source),
+         'the kind has another key since the table was captured', 'Capture the table again.'
     from capture c
    where c.is_outdated
+  union all
+  select c.kind, c.relid::text, 'it has become a partition or a child, and its triggers do not see '
+         'what is written through its parent', 'Capture the table again.'
+    from capture c
+   where not c.by_row and exists (select from pg_inherits i where i.inhrelid = c.relid)
   union all
   select e.kind, e.tableoid::text,
          case when count(e.trigger) = 0 and count(*) = 4 and e.tableoid <> e.relid
@@ -72,7 +78,7 @@ as $$
   union all
   select e.kind, e.tableoid::text,
          'it receives rows by logical replication, which its triggers do not see',
-         'Capture the table again with always => true, then run pgpublish verify --repair.'
+         'Capture the table again with always => true; the drain will then walk the kind.'
     from expected e
    where exists (select from pg_subscription_rel s where s.srrelid = e.tableoid)
      and (not e.always or e.tgenabled = 'O')

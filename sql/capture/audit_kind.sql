@@ -50,18 +50,34 @@ begin
        and (v_one -> 0 -> 'Plan' ->> 'Total Cost')::float8 * 2
            > (v_all -> 0 -> 'Plan' ->> 'Total Cost')::float8;
   return query
-    select v_kind.view, 'a materialized view changes when it is refreshed, which marks nothing',
-           'After each REFRESH, run pgpublish verify --repair.'
-      from pg_class c
-     where c.oid = v_view and c.relkind = 'm';
-  return query
-    select t.relid::text, 'the view reads this table, and nobody captures it',
-           format('select publish_capture(%L, %L, …)', v_kind.kind, t.relid)
-      from publish.tables_read(v_view) as t (relid)
+    select t.relid::text, p.problem, p.hint
+      from (select distinct r.relid from publish.view_reads(v_view) r) t
+      join pg_class c on c.oid = t.relid
+     cross join lateral (values (
+       case c.relkind
+         when 'm' then 'a materialized view changes when it is refreshed, which marks nothing'
+         when 'f' then 'a foreign table changes elsewhere, which marks nothing'
+         else 'the view reads this table, and nobody captures it' end,
+       case c.relkind
+         when 'm' then 'After each REFRESH, run pgpublish verify --repair.'
+         when 'f' then 'Run pgpublish verify --repair as often as you need it.'
+         else format('select publish_capture(%L, %L, …)', v_kind.kind, t.relid) end
+     )) as p (problem, hint)
      where not publish.is_captured(v_kind.kind, t.relid);
+  return query
+    select r.relid::text,
+           format('the view reads %s, and an update of that alone marks nothing',
+                  string_agg(quote_ident(r.name), ', ' order by r.name)),
+           'Capture the table again with these in columns, or without columns.'
+      from publish.capture c
+      join publish.view_reads(v_view) r on r.relid = publish.captured_table(c.capture_id)
+     where c.kind = v_kind.kind and c.columns is not null and r.name is not null
+       and r.name not in (select w.name from publish.watched_columns(c.capture_id) as w (name))
+     group by r.relid;
 end
 $$;
 comment on function publish.audit_kind(text) is
   'What is wrong with the definition of a kind: a view, validator or column that is gone, a key '
-  'that no index serves, a walk that fails, a table that nobody captures.';
+  'that no index serves, a walk that fails, a table that nobody captures, a column that is '
+  'missing from a capture''s columns.';
 revoke all on function publish.audit_kind(text) from public;

@@ -18,14 +18,14 @@ as $$
                           ' union ')
           from unnest(s.sides) as side (name))
       when s.op = 'UPDATE' and capture_body.capture.columns is not null then format(
-        'select c.key from (select k.key, %2$s(r) as watched, 1 as sign'
-        ' from new_rows r cross join lateral %1$s(r) as k (key)'
-        ' union all select k.key, %2$s(r), -1'
-        ' from old_rows r cross join lateral %1$s(r) as k (key)) c'
+        'select c.key from (select k.key, %2$s(r.*) as watched, 1 as sign'
+        ' from new_rows r cross join lateral %1$s(r.*) as k (key)'
+        ' union all select k.key, %2$s(r.*), -1'
+        ' from old_rows r cross join lateral %1$s(r.*) as k (key)) c'
         ' group by c.key, c.watched having sum(c.sign) <> 0', p.key_of, p.watched)
       else (
         select string_agg(
-                 format('select k.key from %s_rows r cross join lateral %s(r) as k (key)',
+                 format('select k.key from %s_rows r cross join lateral %s(r.*) as k (key)',
                         side.name, p.key_of), ' union all ')
           from unnest(s.sides) as side (name))
       end as rows

@@ -36,9 +36,13 @@ begin
                      where publish.is_key(compare_feed.kind, l.id));
     v_shown := publish.shown(compare_feed.kind, v_live);
   end;
+  if cardinality(v_shown) > cardinality(v_live) then
+    v_twice := v_twice || array(select s.id from unnest(v_shown) as s (id)
+                                 group by s.id having count(*) > 1);
+  end if;
   select array_agg(f.id), array_agg(f.problem)
     into compare_feed.source_ids, compare_feed.problems
-    from (select t.id, 'duplicate' as problem from unnest(v_twice) as t (id)
+    from (select distinct t.id, 'duplicate' as problem from unnest(v_twice) as t (id)
           union all
           (select l.id, 'surplus' from unnest(v_live) as l (id)
            except
@@ -50,6 +54,6 @@ end
 $$;
 comment on function publish.compare_feed(text, text, int) is
   'Looks in the view for the next batch of published rows above source_id "after": surplus (the '
-  'view does not show it) or duplicate (the feed has two rows of the key). next: where to go on, '
-  'or null.';
+  'view does not show it) or duplicate (it or the feed has several rows of the key). next: where '
+  'to go on, or null.';
 revoke all on function publish.compare_feed(text, text, int) from public;

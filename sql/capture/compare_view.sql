@@ -25,29 +25,25 @@ begin
   loop
     begin
       execute format($query$
-        with page as materialized (%s),
-        compared as materialized (
-          select n.source_id,
-                 case when n.fails or octet_length(n.source_id) not between 1 and 2000
-                      then 'unpublishable'
-                      when n.source_id = lag(n.source_id) over () then 'duplicate'
-                      when p.rev is null or p.deleted then 'missing'
-                      when p.schema_version = $3
-                           and (record_image_eq(row(p.payload), row(n.payload))
-                                or p.payload_hash
-                                   = sha256(convert_to(n.payload::text, 'UTF8'))) then 'same'
-                      else 'stale' end as problem
-            from page n
-            left join lateral (
-              select p.* from publish.published p
-               where p.kind = $1 and p.source_id = n.source_id
-               order by p.rev desc
-               limit 1) p on true
-        )
         select count(*), (array_agg(c.source_id))[count(*)],
                array_agg(c.source_id) filter (where c.problem <> 'same'),
                array_agg(c.problem) filter (where c.problem <> 'same')
-          from compared c$query$, v_page)
+          from (
+            select n.source_id,
+                   case when n.fails or octet_length(n.source_id) not between 1 and 2000
+                        then 'unpublishable'
+                        when p.rev is null or p.deleted then 'missing'
+                        when p.schema_version = $3
+                             and (record_image_eq(row(p.payload), row(n.payload))
+                                  or p.payload_hash
+                                     = sha256(convert_to(n.payload::text, 'UTF8'))) then 'same'
+                        else 'stale' end as problem
+              from (%s) n
+              left join lateral (
+                select p.* from publish.published p
+                 where p.kind = $1 and p.source_id = n.source_id
+                 order by p.rev desc
+                 limit 1) p on true) c$query$, v_page)
         into compare_view.checked, compare_view.next, compare_view.source_ids,
              compare_view.problems
        using compare_view.kind, compare_view.batch,
@@ -82,6 +78,6 @@ end
 $$;
 comment on function publish.compare_view(text, text, int) is
   'Compares the view''s next batch of keys above "after" with what is published of them: '
-  'unpublishable (the key is empty or too long, or its projection fails), duplicate (the view '
-  'shows several rows of it), missing or stale. next: where to go on, or null.';
+  'unpublishable (the key is empty or too long, or its projection fails), missing or stale. '
+  'next: where to go on, or null.';
 revoke all on function publish.compare_view(text, text, int) from public;

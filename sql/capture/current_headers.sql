@@ -11,7 +11,7 @@ begin
     raise data_exception;
   end if;
   return v_headers;
-exception when data_exception then
+exception when data_exception or program_limit_exceeded then
   raise warning 'the setting publish.headers is not a JSON object and is left out' using
     detail = format('It is %L.', left(current_setting('publish.headers', true), 200)),
     hint = 'Set it as in: set_config(''publish.headers'', ''{"traceparent": "00-…"}'', true)';

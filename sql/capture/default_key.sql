@@ -16,7 +16,7 @@ begin
       detail = format('kind %L, view %s, key %s, table %s', default_key.kind.kind,
                       default_key.kind.view, default_key.kind.key, default_key.source),
       hint = 'Pass key: what in a row of this table is the key of the kind, as in '
-             'key => ''question_id''.';
+             'key => ''question_id''. Where a row does not say, pass lookup.';
   end if;
   return v_key;
 end

@@ -19,7 +19,10 @@ begin
      where c.kind = v_kind.kind
        and (drop_captures.source is null
             or publish.captured_table(c.capture_id) = drop_captures.relation
-            or c.source = drop_captures.source)
+            or drop_captures.relation is null
+               and (c.source = drop_captures.source
+                    or right(c.source, length(drop_captures.source) + 1)
+                       = '.' || drop_captures.source))
   loop
     foreach v_part in array array['_guard', '_lookup', '_watched', '_key', ''] loop
       perform publish.drop_functions(v_id, v_part);
@@ -31,7 +34,7 @@ begin
     raise exception 'this table is not captured for the kind' using
       errcode = 'PT404',
       detail = format('kind %L, source %L', drop_captures.kind, drop_captures.source),
-      hint = 'See publish.capture for what is.';
+      hint = 'See publish_kinds() for what is.';
   end if;
   return v_count;
 exception when lock_not_available then

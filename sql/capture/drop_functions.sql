@@ -1,16 +1,17 @@
+-- By name alone: the row type that an argument has may be in a schema we have no right on.
 create or replace function publish.drop_functions(capture_id int, part text) returns void
 language plpgsql
 as $$
 declare
-  v_function regprocedure;
+  v_function name;
 begin
   for v_function in
-    select p.oid::regprocedure
+    select p.proname
       from pg_proc p
      where p.pronamespace = 'publish'::regnamespace
        and p.proname = format('capture_%s%s', drop_functions.capture_id, drop_functions.part)
   loop
-    execute format('drop function %s cascade', v_function);
+    execute format('drop function publish.%I cascade', v_function);
   end loop;
 end
 $$;

@@ -23,8 +23,8 @@ $$;
 comment on function public.publish_audit(text) is
   'What keeps a kind, or all of them, from being captured: one row for each problem, with what to '
   'do; none when all is well. Triggers that are missing, disabled or replaced; partitions without '
-  'them; replicated tables without ALWAYS; tables that a view reads and nobody captures; a key '
-  'that no index serves. Not seen: what a view reads through functions without a parsed body. '
-  'Errors: PT404 kind not defined.';
+  'them; replicated tables without ALWAYS; tables or columns that a view reads and nobody '
+  'captures; a key that no index serves. Not seen: what a view reads through functions without a '
+  'parsed body. Errors: PT404 kind not defined.';
 revoke all on function public.publish_audit(text) from public;
 grant execute on function public.publish_audit(text) to publish_worker, publish_admin;

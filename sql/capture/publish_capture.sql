@@ -17,14 +17,17 @@ declare
       from pg_catalog.pg_class c
       join pg_catalog.pg_namespace n on n.oid = c.relnamespace
      where c.oid = publish_capture.source);
+  -- Resolved here: where the capture is written, "$user" is publish_owner.
+  v_path text := (
+    select pg_catalog.string_agg(pg_catalog.quote_ident(s.name), ', ' order by s.n)
+      from pg_catalog.unnest(pg_catalog.current_schemas(false)) with ordinality as s (name, n));
   v_capture_id int;
   v_read regclass;
 begin
   if not pg_catalog.has_schema_privilege('publish_owner', v_schema, 'usage') then
     execute format('grant usage on schema %I to publish_owner', v_schema);
   end if;
-  v_capture_id := publish.write_capture(
-    kind, source, key, columns, always, lookup, pg_catalog.current_setting('search_path'));
+  v_capture_id := publish.write_capture(kind, source, key, columns, always, lookup, v_path);
   for v_read in select r.relid from publish.lookup_reads(v_capture_id) r (relid) loop
     if not pg_catalog.has_table_privilege('publish_owner', v_read, 'select') then
       execute format('grant select on %s to publish_owner', v_read);

@@ -15,13 +15,22 @@ declare
   v_schema text;
 begin
   if publish_define.view is not null then
-    select n.nspname into v_schema
-      from pg_catalog.pg_class c
-      join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-     where c.oid = publish_define.view;
-    if not pg_catalog.has_schema_privilege('publish_owner', v_schema, 'usage') then
-      execute format('grant usage on schema %I to publish_owner', v_schema);
-    end if;
+    for v_schema in
+      select n.nspname
+        from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+       where c.oid = publish_define.view
+       union
+      select n.nspname -- of a key's type, which the drain names
+        from pg_catalog.pg_attribute a
+        join pg_catalog.pg_type t on t.oid = a.atttypid
+        join pg_catalog.pg_namespace n on n.oid = t.typnamespace
+       where a.attrelid = publish_define.view and a.attname = any (coalesce(key, '{id}'))
+    loop
+      if not pg_catalog.has_schema_privilege('publish_owner', v_schema, 'usage') then
+        execute format('grant usage on schema %I to publish_owner', v_schema);
+      end if;
+    end loop;
     if not pg_catalog.has_table_privilege('publish_owner', publish_define.view, 'select') then
       execute format('grant select on %s to publish_owner', publish_define.view);
     end if;

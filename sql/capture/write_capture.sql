@@ -20,8 +20,10 @@ declare
   v_parts int;
   v_missing text;
   v_probe record;
+  v_path text := concat_ws(', ', 'pg_catalog', nullif(write_capture.path, ''), 'pg_temp');
+  v_old publish.capture;
   v_id int;
-  v_broken boolean := false;
+  v_reason text;
 begin
   perform publish.key_columns(write_capture.kind);
   select c.* into v_class from pg_class c where c.oid = write_capture.source;
@@ -30,7 +32,8 @@ begin
     raise exception 'only a table that lasts can be captured' using
       errcode = 'PT400',
       detail = format('kind %L, source %s', write_capture.kind, write_capture.source),
-      hint = 'Capture each table that the view reads, not the view itself.';
+      hint = 'Capture each table that the view reads. For what a materialized view or a foreign '
+             'table shows, run pgpublish verify --repair.';
   end if;
   select k.name into v_missing
     from unnest(write_capture.columns) as k (name)
@@ -43,7 +46,7 @@ begin
       errcode = 'PT400',
       detail = format('table %s, columns %s, missing %L', write_capture.source,
                       write_capture.columns, v_missing),
-      hint = 'Name the columns that the view shows, or leave them out for all.';
+      hint = 'Name the columns that the view reads, or leave them out for all.';
   end if;
 
   v_parts := case when write_capture.lookup is null then cardinality(v_kind.key) else 1 end;
@@ -55,7 +58,7 @@ begin
       v_key,
       format('select %s from %s as %I', v_key, publish.qualified_name(write_capture.source),
              v_class.relname),
-      v_parts, write_capture.path) p;
+      v_parts, v_path) p;
   if exists (select from unnest(v_probe.reads) as r (relid)
               where r.relid <> write_capture.source) then
     raise exception 'a key is made of the row alone' using
@@ -64,13 +67,32 @@ begin
       hint = 'What must be looked up elsewhere goes into lookup: the drain asks it when '
              'everything has committed; a trigger could miss what commits beside it.';
   end if;
+  select a.attname into v_missing
+    from pg_attribute a
+   where a.attrelid = write_capture.source and a.attgenerated = 'v'
+     and (a.attname = any (write_capture.columns) or a.attname = any (v_probe.columns))
+   limit 1;
+  if found then
+    raise exception 'a trigger does not see a virtual column' using
+      errcode = 'PT400',
+      detail = format('table %s, column %I', write_capture.source, v_missing),
+      hint = 'Name the columns it is computed from, and its expression where it is the key.';
+  end if;
 
-  select c.capture_id into v_id
+  -- Two sessions that capture one table must not make two captures of it.
+  perform from publish.kind k where k.kind = write_capture.kind for no key update;
+  select c.* into v_old
     from publish.capture c
    where c.kind = write_capture.kind
      and publish.captured_table(c.capture_id) = write_capture.source;
   if found then
-    v_broken := exists (select from publish.audit_captures(v_id));
+    v_id := v_old.capture_id;
+    v_reason := case
+      when exists (select from publish.audit_captures(v_id))
+      then format('the capture of %s was broken', write_capture.source)
+      when v_old.lookup is not null
+           and (v_old.key, v_old.lookup) is distinct from (v_key, write_capture.lookup)
+      then format('%s is looked up in another way', write_capture.source) end;
     delete from publish.capture c where c.capture_id = v_id;
   end if;
   insert into publish.capture as c
@@ -81,15 +103,23 @@ begin
           write_capture.lookup, write_capture.columns, coalesce(write_capture.always, false),
           coalesce(write_capture.always, false) or v_class.relkind = 'p'
           or exists (select from pg_inherits i
-                      where write_capture.source in (i.inhrelid, i.inhparent)),
-          v_probe.plain, v_probe.pinned)
+                      where write_capture.source in (i.inhrelid, i.inhparent))
+          -- Without a primary key, statement triggers cannot tell which row is which.
+          or write_capture.columns is not null
+             and not exists (select from pg_index i
+                              where i.indrelid = write_capture.source and i.indisprimary),
+          v_probe.plain,
+          v_probe.pinned
+          or exists (select from pg_attribute a
+                      where a.attrelid = write_capture.source
+                        and a.attname = any (write_capture.columns)
+                        and publish.text_varies(a.atttypid)))
   returning c.capture_id into v_id;
 
   perform publish.write_functions(v_id, write_capture.source, v_probe.types, v_probe.columns,
-                                  write_capture.path);
-  if v_broken then
-    insert into publish.rescan (kind, reason)
-    values (write_capture.kind, format('the capture of %s was broken', write_capture.source));
+                                  v_path);
+  if v_reason is not null then
+    insert into publish.rescan (kind, reason) values (write_capture.kind, v_reason);
   end if;
   return v_id;
 end

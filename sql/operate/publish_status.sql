@@ -5,6 +5,7 @@ create or replace function public.publish_status(
   out lag interval,
   out delayed bigint,
   out quarantined bigint,
+  out walks bigint,
   out epoch uuid,
   out floor bigint,
   out last_drain_at timestamptz,
@@ -33,6 +34,7 @@ begin
   publish_status.head := coalesce(v_state.head, 0);
   publish_status.delayed := (select count(*) from publish.delayed d);
   publish_status.quarantined := (select count(*) from publish.quarantine q);
+  publish_status.walks := (select count(*) from publish.rescan r);
   publish_status.epoch := (select e.epoch from publish.epoch e order by e.epoch_no desc limit 1);
   publish_status.floor :=
     coalesce((select f.floor from publish.floor f order by f.floor desc limit 1), 0);
@@ -44,7 +46,8 @@ end
 $$;
 comment on function public.publish_status() is
   'One row: head rev; depth, the marks still to drain; lag, the age of the oldest of them '
-  '(null when there is none); delayed and quarantined rows; epoch; floor, the highest pruned rev; '
+  '(null when there is none); delayed and quarantined rows; walks over whole kinds that are asked '
+  'for or under way; epoch; floor, the highest pruned rev; '
   'and the last drain that did something.';
 revoke all on function public.publish_status() from public;
 grant execute on function public.publish_status() to publish_reader, publish_worker, publish_admin;

@@ -4,7 +4,7 @@ select plan(12);
 
 select is(pg_get_function_arguments('publish_status'::regproc),
           'OUT head bigint, OUT depth bigint, OUT lag interval, OUT delayed bigint, '
-          'OUT quarantined bigint, OUT epoch uuid, OUT floor bigint, '
+          'OUT quarantined bigint, OUT walks bigint, OUT epoch uuid, OUT floor bigint, '
           'OUT last_drain_at timestamp with time zone, OUT last_drain_duration interval, '
           'OUT last_drain_scanned integer, OUT last_drain_published integer', 'columns');
 select volatility_is('public', 'publish_status', 'stable', 'stable: it may run on a standby');
