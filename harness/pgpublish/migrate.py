@@ -98,7 +98,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
                 conn.execute(file.text.encode())
             if todo_functions:
                 conn.execute(_record(todo_functions))
-            if "renew_captures" in {_id(file) for file in todo_functions} | _functions(conn):
+            if "renew_captures" in _functions(conn):
                 conn.execute("select publish.renew_captures()")
         return todo
 
