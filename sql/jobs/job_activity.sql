@@ -21,7 +21,7 @@ comment on view publish.job_activity is
   'alone decides. query of another role is shown to members of pg_read_all_stats.';
 comment on column publish.job_activity.client is 'Address of the session; null: a Unix socket.';
 comment on column publish.job_activity.application is 'application_name of the session.';
-comment on column publish.job_activity.state is 'Of the session: active, idle, idle in transaction.';
+comment on column publish.job_activity.state is 'Of the session, as in active or idle.';
 comment on column publish.job_activity.query is 'What the session runs, or ran last.';
 comment on column publish.job_activity.since is 'When this run began.';
 comment on column publish.job_activity.lease_left is 'Below zero: it may be taken over.';

@@ -58,11 +58,11 @@ begin
     end if;
   end if;
 
-  if publish_job_start.client_pid = pg_backend_pid()
-     and pg_try_advisory_lock(1886741101, publish.job_lock(publish_job_start.token)) then
-    v_job.pid := pg_backend_pid();
-  else
-    v_job.pid := null;
+  v_job.pid := null;
+  if publish_job_start.client_pid = pg_backend_pid() then
+    if pg_try_advisory_lock(1886741101, publish.job_lock(publish_job_start.token)) then
+      v_job.pid := pg_backend_pid();
+    end if;
   end if;
   update publish.job j
      set status = 'running',
