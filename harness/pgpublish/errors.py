@@ -5,6 +5,7 @@ PublishError
  ├─ NotDefined       PT404  no such kind, view or column
  ├─ StaleToken       PT409  the lease was lost
  ├─ CursorInvalid    PT410  this cursor cannot be continued
+ ├─ JobIgnored       PT410  this job failed too often, or was cancelled
  ├─ PayloadRefused   PT422  a validator or the view's shape refused it
  ├─ Locked           PT423  somebody else holds it
  ├─ Backpressure     PT429  the outbox is over its limit
@@ -54,6 +55,10 @@ class StaleToken(PublishError):
 
 
 class CursorInvalid(PublishError):
+    pass
+
+
+class JobIgnored(PublishError):
     pass
 
 

@@ -24,6 +24,20 @@ begin
       detail = format('job %L, lease %s', left(publish_job_beat.id, 60), publish_job_beat.lease),
       hint = 'Leave it out for the one it was started with.';
   end if;
+  if publish_job_beat.data is null then
+    -- A heart beats for many jobs and must not wait for the transaction that saves one of them.
+    perform
+       from publish.job j
+      where j.id = publish_job_beat.id
+        for no key update skip locked;
+    if not found and exists (
+         select
+           from publish.job j
+          where j.id = publish_job_beat.id and j.token = publish_job_beat.token
+            and j.status = 'running') then
+      return null;
+    end if;
+  end if;
   update publish.job j
      set due_at = clock_timestamp() + coalesce(publish_job_beat.lease, j.lease),
          beat_at = clock_timestamp(),
@@ -45,7 +59,8 @@ begin
 end
 $$;
 comment on function public.publish_job_beat(text, bigint, jsonb, interval) is
-  'Extends the lease by lease (default: as it was started) and returns until when it runs now. '
+  'Extends the lease by lease (default: as it was started) and returns until when it runs now; '
+  'null, without data, while another transaction holds the job''s row: then nobody can take it. '
   'data, a JSON object, is merged into the job''s: progress that a later run goes on from. '
   'Errors: PT409 the lease ran out or another worker has the job, PT404 no such job, PT400 bad '
   'argument.';
