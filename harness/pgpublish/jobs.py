@@ -393,7 +393,10 @@ def _start(
         raise JobIgnored(
             error.message, detail=error.detail, hint=error.hint, sqlstate=error.sqlstate
         ) from error
-    return None if row is None else Job(*row, conn)
+    if row is None:
+        return None
+    id, kind, data, token, attempt, max_attempts = row
+    return Job(id, kind, data, token, attempt, max_attempts, conn)
 
 
 def _run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:

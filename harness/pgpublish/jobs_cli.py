@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +22,6 @@ from pgpublish import migrate
 from pgpublish.console import (
     Database,
     json_option,
-    log,
     plain,
     reconnect,
     show_rows,
@@ -41,8 +41,9 @@ BAR = 20  # characters of a progress bar
               help="Jobs at a time, each in a thread with a connection.")  # fmt: skip
 @click.option("--import", "modules", metavar="MODULE", multiple=True,
               help="Python module that registers handlers; may be given again.")  # fmt: skip
-@click.option("--lease", type=click.FloatRange(0.1, 86400), default=room.LEASE_S, metavar="SECONDS",
-              show_default=True, help="How long a job is kept after its worker was last heard of.")  # fmt: skip
+@click.option("--lease", type=click.FloatRange(0.1, 86400), default=room.LEASE_S,
+              metavar="SECONDS", show_default=True,
+              help="How long a job is kept after its worker was last heard of.")  # fmt: skip
 @click.option("--keep", type=click.FloatRange(0), default=30.0, metavar="DAYS", show_default=True,
               help="Remove jobs that succeeded longer ago.")  # fmt: skip
 @json_option
@@ -82,19 +83,20 @@ def work(
                 keep=timedelta(days=keep), report=report,
             )  # fmt: skip
             running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
-            while running:
-                # Not for ever: a signal is handled between two waits only.
-                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                if any(thread.exception() for thread in done):
-                    stop.set()
+            try:
+                while running:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    stop.set()  # a thread ends when it is asked to, or by an error
                     for thread in done:
                         thread.result()
+            except KeyboardInterrupt:
+                os._exit(130)  # the second one: without waiting for the jobs that run
 
 
 def load(modules: tuple[str, ...]) -> None:
     """Imports them, with the current folder in reach as for `python -m`. Raises BadArgument."""
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.insert(0, str(Path.cwd()))
     for module in modules:
         try:
             importlib.import_module(module)
