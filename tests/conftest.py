@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +21,8 @@ from pgpublish.migrate import migrate
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
+Process = subprocess.Popen[str]
+Work = Callable[..., Process]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,3 +122,24 @@ def pgtap_connection(cluster: Cluster, admin: Connection, template: str) -> Iter
     with psycopg.connect(cluster.url("pgpublish_tap"), autocommit=True) as conn:
         servers.load_pgtap(conn)
         yield conn
+
+
+@pytest.fixture
+def work(url: str) -> Iterator[Work]:
+    """Starts `pgpublish work` with the handlers of tests/jobs; killed by id at the test's end."""
+    started: list[Process] = []
+
+    def start(*arguments: str, database_url: str = url) -> Process:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pgpublish", "--database-url", database_url, "work",
+             "--import", "job_handlers", "--json", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=Path(__file__).parent / "jobs", env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -83,7 +83,7 @@ class Job:
             self._lost = True
             raise
         self.data.update(data)
-        if self._conn.info.transaction_status == TransactionStatus.IDLE:
+        if not _in_transaction(self._conn):
             self.check()
 
     def update(self, **data: Any) -> None:
@@ -162,7 +162,7 @@ def start(
     Raises Locked when somebody else runs it, JobIgnored when it failed too often or was cancelled,
     StaleToken when this run lost it meanwhile, BadArgument.
     """
-    if conn.info.transaction_status != TransactionStatus.IDLE:
+    if _in_transaction(conn):
         raise BadArgument(
             "a job cannot be started inside a transaction",
             detail=f"job {id!r}",
@@ -445,7 +445,7 @@ def _done(job: Job) -> None:
     except (StaleToken, NotDefined):
         job._lost = True
         raise
-    if job._conn.info.transaction_status != TransactionStatus.IDLE:
+    if _in_transaction(job._conn):
         try:
             job._conn.commit()
         except psycopg.Error as error:
@@ -505,15 +505,21 @@ def _json(data: Mapping[str, Any]) -> str:
     return text
 
 
+def _in_transaction(conn: Connection) -> bool:
+    """Not so when it is lost: then there is nothing to end."""
+    status = conn.info.transaction_status
+    return status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+
+
 def _roll_back(conn: Connection) -> None:
-    if not conn.closed and conn.info.transaction_status != TransactionStatus.IDLE:
+    if _in_transaction(conn):
         with suppress(psycopg.Error):
             conn.rollback()
 
 
 def _transact(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
     """One call, committed unless it is in a transaction that the caller began."""
-    if conn.autocommit or conn.info.transaction_status != TransactionStatus.IDLE:
+    if conn.autocommit or _in_transaction(conn):
         return _row(conn, query, *arguments)
     try:
         with conn.transaction():

@@ -1,4 +1,5 @@
--- One INSERT in the caller's transaction: the job exists if and when that commits.
+-- One INSERT in the caller's transaction: the job exists if and when that commits. It waits only
+-- for a transaction that is adding the same job.
 create or replace function public.publish_job_add(
   id text,
   kind text,
@@ -12,6 +13,7 @@ create or replace function public.publish_job_add(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 begin
   perform publish.check_job_id(publish_job_add.id);
@@ -53,6 +55,10 @@ begin
       hint = 'Pass a finite time, or leave it out to run the job as soon as can be.';
   end if;
   perform publish.check_job_data(publish_job_add.id, publish_job_add.data);
+  -- An INSERT that meets a row waits for the transaction that is just saving that job.
+  if exists (select from publish.job j where j.id = publish_job_add.id) then
+    return false;
+  end if;
   insert into publish.job
     (id, kind, data, due_at, priority, max_attempts, backoff_min, backoff_max)
   values (publish_job_add.id, publish_job_add.kind, publish_job_add.data,
