@@ -74,7 +74,7 @@ def test_a_worker_paused_past_its_lease_cannot_settle_what_another_finished(
     db: Connection, work: Work
 ) -> None:
     add(db, "j", "paused")
-    worker = work("paused", "--lease", "0.3")
+    worker = work("paused", "--lease", "1")
     until(lambda: state(db) == ("running", "paused", 1))
     until(lambda: one(db, "select lease_left < interval '0' from publish.job_activity"))
     other = work("paused")
@@ -90,7 +90,7 @@ def test_a_worker_paused_past_its_lease_cannot_settle_even_if_nobody_took_over(
     db: Connection, work: Work
 ) -> None:
     add(db, "j", "paused at the end")
-    worker = work("paused at the end", "--lease", "0.3")
+    worker = work("paused at the end", "--lease", "1")
     until(lambda: state(db) == ("running", "paused", 1))
     until(lambda: one(db, "select lease_left < interval '0' from publish.job_activity"))
     first = one(db, "select token from publish.job")

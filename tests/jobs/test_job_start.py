@@ -130,13 +130,15 @@ def test_the_heart_keeps_a_lease_through_a_query_that_is_longer(
     conn = connect()
 
     def long() -> None:
-        with jobs.start(conn, "j", lease=0.3):
+        with jobs.start(conn, "j", lease=1.2):
             conn.execute("select pg_advisory_lock(1, 1)")
 
     running = begin(long)
     until(lambda: one(db, "select count(*) from publish.job_activity where state = 'active'"))
     began = one(db, "select since from publish.job_activity")
-    until(lambda: one(db, "select beat_at > %s + interval '1 s' from publish.job_activity", began))
+    until(
+        lambda: one(db, "select beat_at > %s + interval '1.5 s' from publish.job_activity", began)
+    )
     with pytest.raises(Locked), jobs.start(db, "j"):
         pass
     db.execute("select pg_advisory_unlock(1, 1)")
@@ -154,7 +156,7 @@ def test_the_heart_connects_again_when_its_session_is_terminated(
         " where query like '%%publish_job_beat%%' and datname = current_database()"
         " and pid <> pg_backend_pid()"
     )
-    with jobs.start(conn, "j", lease=0.6):
+    with jobs.start(conn, "j", lease=3):
         first = until(lambda: db.execute(heart).fetchone())[0]
         db.execute("select pg_terminate_backend(%s)", [first])
         until(lambda: db.execute(heart).fetchone() not in (None, (first,)))
