@@ -35,7 +35,6 @@ declare
   v_pid int;
 begin
   if (publish_job_start.id is null) = (publish_job_start.kinds is null)
-     or array_position(publish_job_start.kinds, null) is not null
      or cardinality(publish_job_start.kinds) = 0 then
     raise exception 'pass either id or kinds' using
       errcode = 'PT400',
