@@ -6,7 +6,7 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  v_pid int;
+  v_held boolean;
   v_data jsonb;
 begin
   if publish_job_done.data is not null then
@@ -21,16 +21,15 @@ begin
                      else j.data || publish_job_done.data end
    where j.id = publish_job_done.id and j.token = publish_job_done.token
      and j.status = 'running' and j.due_at > clock_timestamp()
-  returning j.pid, j.data into v_pid, v_data;
+  returning coalesce(j.pid = pg_backend_pid(), false), j.data into v_held, v_data;
   if not found then
     perform publish.refuse_settling(publish_job_done.id, publish_job_done.token);
   end if;
   if publish_job_done.data is not null then
     perform publish.check_job_data(publish_job_done.id, v_data);
   end if;
-  if v_pid = pg_backend_pid() then
-    perform pg_advisory_unlock(1886741101, publish.job_lock(publish_job_done.token));
-  end if;
+  v_held := v_held
+            and pg_advisory_unlock(1886741101, publish.job_lock(publish_job_done.token));
 end
 $$;
 comment on function public.publish_job_done(text, bigint, jsonb) is

@@ -5,19 +5,18 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  v_pid int;
+  v_held boolean;
 begin
   update publish.job j
      set status = 'pending', attempts = j.attempts - 1, due_at = clock_timestamp()
    where j.id = publish_job_release.id and j.token = publish_job_release.token
      and j.status = 'running' and j.due_at > clock_timestamp()
-  returning j.pid into v_pid;
+  returning coalesce(j.pid = pg_backend_pid(), false) into v_held;
   if not found then
     perform publish.refuse_settling(publish_job_release.id, publish_job_release.token);
   end if;
-  if v_pid = pg_backend_pid() then
-    perform pg_advisory_unlock(1886741101, publish.job_lock(publish_job_release.token));
-  end if;
+  v_held := v_held
+            and pg_advisory_unlock(1886741101, publish.job_lock(publish_job_release.token));
 end
 $$;
 comment on function public.publish_job_release(text, bigint) is
