@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Connect, Connection, Process, Work
-from helpers import PATIENCE, one, pid, running_cluster, until
+from helpers import LOCKS, PATIENCE, one, pid, running_cluster, until
 
 from pgpublish import jobs
 from pgpublish.errors import ConnectionFailed, Locked, StaleToken
@@ -83,7 +83,7 @@ def test_a_worker_paused_past_its_lease_cannot_settle_what_another_finished(
     assert outcome(worker)["status"] == "lost"
     assert one(db, "select count(*) from done") == 1
     assert state(db) == ("succeeded", "paused", 0)
-    assert one(db, "select count(*) from pg_locks where classid = 1886741101") == 0
+    assert one(db, LOCKS) == 0
 
 
 def test_a_worker_paused_past_its_lease_cannot_settle_even_if_nobody_took_over(

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import Connection, Work
-from helpers import PATIENCE, one, until
+from helpers import LOCKS, PATIENCE, one, until
 
 from pgpublish import jobs
 from pgpublish.embedded import Cluster
@@ -92,7 +92,7 @@ def test_a_job_runs_without_an_advisory_lock_and_its_lease_keeps_it(
     with jobs.start(through, "j", lease=1.2) as job:
         (seen,) = jobs.activity(db)
         assert (seen["lock"], seen["pid"], seen["query"]) == ("none", None, None)
-        assert one(db, "select count(*) from pg_locks where classid = 1886741101") == 0
+        assert one(db, LOCKS) == 0
         job.save(n=1)
         since = one(db, "select beat_at from publish.job")
         # Longer than the lease: the heart beats through the pooler.

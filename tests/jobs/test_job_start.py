@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from conftest import Connect, Connection
-from helpers import PATIENCE, begin, one, pid, until
+from helpers import LOCKS, PATIENCE, begin, one, pid, until
 from psycopg.rows import dict_row
 
 from pgpublish import jobs
@@ -119,7 +119,7 @@ def test_a_job_that_runs_is_locked_and_shows_who_runs_it(db: Connection, connect
         assert refused.value.sqlstate == "PT423"
         job.save(n=1)
     assert jobs.activity(db) == []
-    assert one(db, "select count(*) from pg_locks where classid = 1886741101") == 0
+    assert one(db, LOCKS) == 0
 
 
 def test_the_heart_keeps_a_lease_through_a_query_that_is_longer(
@@ -160,7 +160,7 @@ def test_the_heart_connects_again_when_its_session_is_terminated(
         first = until(lambda: db.execute(heart).fetchone())[0]
         db.execute("select pg_terminate_backend(%s)", [first])
         until(lambda: db.execute(heart).fetchone() not in (None, (first,)))
-        since = one(db, "select beat_at from publish.job")
+        since = until(lambda: one(db, "select beat_at from publish.job"))
         until(lambda: one(db, "select beat_at > %s from publish.job", since))
     assert row(db)["status"] == "succeeded"
 
