@@ -299,6 +299,7 @@ def run_demo(keep: Path) -> None:
     assert figures["read"] == figures["loaded"] == figures["holds"]
     assert figures["suppressed"] > 400
     assert result.stdout.count("deleted=true  gone") == 1
+    assert 60 <= figures["done"] < figures["countries"] == figures["different"]
     assert "pgpublish migrate" in result.stdout
 
 
@@ -306,6 +307,8 @@ def facts(output: str) -> dict[str, int]:
     patterns = {
         "loaded": r"Loaded ([\d,]+) airports", "read": r"viewer read ([\d,]+) changes",
         "holds": r"viewer holds ([\d,]+) airports", "suppressed": r"([\d,]+) no-op writes",
+        "done": r"SIGKILL when (\d+) of", "countries": r"(\d+) countries were counted",
+        "different": r"(\d+) different ones",
     }  # fmt: skip
     found: dict[str, Any] = {name: re.search(p, output) for name, p in patterns.items()}
     return {name: int(match[1].replace(",", "")) for name, match in found.items()}

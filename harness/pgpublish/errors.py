@@ -14,6 +14,7 @@ PublishError
  ├─ SchemaMismatch          not migrated, half migrated, or newer than this code
  └─ MissingPart             an optional package is not installed
 
+PT410 of a job becomes JobIgnored where a job is started.
 The PTnnn states carry the HTTP status of the same meaning, which PostgREST passes on.
 """
 
