@@ -22,6 +22,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, tuple_row
 
 from pgpublish.database import Connection, connect
+from pgpublish.drain import retryable
 from pgpublish.errors import (
     BadArgument,
     ConnectionFailed,
@@ -185,6 +186,7 @@ def work(
     worker: str | None = None,
     keep: timedelta | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
+    warn: Callable[[str], None] = lambda message: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Runs due jobs of these kinds, one after another, until stop is set.
@@ -205,10 +207,16 @@ def work(
         conn.prepare_threshold = None  # a pooler is between, and a session is not ours to keep
     wait, prune_at = MIN_WAIT_S, clock()
     while not stop.is_set():
-        if keep is not None and clock() >= prune_at:
-            prune_at = clock() + PRUNE_EVERY_S
-            _transact(conn, "select public.publish_job_prune(%s)", keep)
-        job = _start(conn, None, list(kinds), worker, lease)
+        job = None
+        try:
+            if keep is not None and clock() >= prune_at:
+                prune_at = clock() + PRUNE_EVERY_S
+                _transact(conn, "select public.publish_job_prune(%s)", keep)
+            job = _start(conn, None, list(kinds), worker, lease)
+        except PublishError as error:
+            if not retryable(error):
+                raise
+            warn(f"between jobs: {error.message}")
         if job is None:
             stop.wait(wait)
             wait = min(wait * 2, MAX_WAIT_S)
@@ -349,6 +357,7 @@ class Heart:
         try:
             if self._conn is None or self._conn.closed:
                 self._conn = self._open()
+                self._conn.prepare_threshold = None  # there may be a pooler
             row = _row(self._conn, "select public.publish_job_beat(%s, %s)", job.id, job.token)
         except (StaleToken, NotDefined):
             self.forget(job)
@@ -371,12 +380,7 @@ def _like(conn: Connection) -> Callable[[], Connection]:
     """Opens connections with conn's parameters."""
     dsn, password = conn.info.dsn, conn.info.password or None
 
-    def open_connection() -> Connection:
-        opened = connect(make_conninfo(dsn, password=password), name="pgpublish jobs")
-        opened.prepare_threshold = None  # there may be a pooler
-        return opened
-
-    return open_connection
+    return lambda: connect(make_conninfo(dsn, password=password), name="pgpublish jobs")
 
 
 def _start(

@@ -22,6 +22,7 @@ from pgpublish import migrate
 from pgpublish.console import (
     Database,
     json_option,
+    log,
     plain,
     reconnect,
     show_rows,
@@ -80,7 +81,7 @@ def work(
         with room.heart(database.connect) as beating, ThreadPoolExecutor(concurrency) as pool:
             run = partial(
                 room.work, kinds=kinds, stop=stop, beating=beating, lease=lease, worker=name,
-                keep=timedelta(days=keep), report=report,
+                keep=timedelta(days=keep), report=report, warn=log,
             )  # fmt: skip
             running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
             try:

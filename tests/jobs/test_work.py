@@ -179,6 +179,24 @@ def test_it_removes_old_jobs(db: Connection, connect: Connect, url: str) -> None
         began.result(PATIENCE)
 
 
+def test_a_timeout_between_jobs_ends_no_worker(db: Connection, connect: Connect, url: str) -> None:
+    jobs.HANDLERS.setdefault("nothing", lambda conn, job: None)
+    warnings: list[str] = []
+    stop, other = Event(), connect(autocommit=False)
+    conn = connect(options="-c lock_timeout=20ms")
+    other.execute("lock table publish.job in access exclusive mode")
+    with jobs.heart(lambda: open_connection(url)) as beating:
+        working = begin(
+            lambda: jobs.work(conn, ["nothing"], stop, beating=beating, warn=warnings.append)
+        )
+        until(lambda: warnings)
+        other.rollback()
+        jobs.add(db, "j", "nothing")
+        until(lambda: one(db, "select status from publish.job") == "succeeded")
+        stop.set()
+        working.result(PATIENCE)
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
     [
