@@ -221,7 +221,7 @@ def started(conn: Connection) -> float:
 
 
 def run(bench: Bench) -> Iterator[Line]:
-    count, rounds = bench.scaled(4000, 400), bench.scaled(7, 2)
+    count, rounds = bench.scaled(1500, 400), bench.scaled(15, 2)
     with bench.database("bench_jobs") as url, connect(url) as conn:
         conn.execute(BARE)
         conn.execute(SchemaManager.get_schema().encode(), prepare=False)
@@ -230,9 +230,9 @@ def run(bench: Bench) -> Iterator[Line]:
                         compare(conn, pipes, ("ours", "bare"), rounds, count),
                         unit="jobs/s", against="UPDATE … SKIP LOCKED + UPDATE",
                         target=Target(0.8))  # fmt: skip
-            few = count // 4
+            few = count // 2
             yield rates("h", f"`pgpublish work`, empty jobs, {WORKERS} workers", few,
-                        compare(conn, pipes, ("worker", "procrastinate"), rounds, few),
+                        compare(conn, pipes, ("worker", "procrastinate"), rounds // 2, few),
                         unit="jobs/s", against="procrastinate, as many workers",
                         target=Target(1))  # fmt: skip
     yield finished(bench)
