@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pgpublish.migrate import migrate
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
 Process = subprocess.Popen[str]
-Work = Callable[..., Process]
+Background = Callable[..., Process]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -125,16 +126,15 @@ def pgtap_connection(cluster: Cluster, admin: Connection, template: str) -> Iter
 
 
 @pytest.fixture
-def work(url: str) -> Iterator[Work]:
-    """Starts `pgpublish work` with the handlers of tests/jobs; killed by id at the test's end."""
+def background(url: str) -> Iterator[Background]:
+    """Starts commands as processes of their own, killed by id if the test leaves them."""
     started: list[Process] = []
 
-    def start(*arguments: str, database_url: str = url) -> Process:
+    def start(*arguments: str, database_url: str = url, cwd: Path | None = None) -> Process:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pgpublish", "--database-url", database_url, "work",
-             "--import", "job_handlers", "--json", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            cwd=Path(__file__).parent / "jobs", env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            [sys.executable, "-m", "pgpublish", "--database-url", database_url, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         started.append(process)
         return process
@@ -143,3 +143,11 @@ def work(url: str) -> Iterator[Work]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def work(background: Background) -> Background:
+    """`pgpublish work` with the handlers of tests/jobs; what ended is told in JSON."""
+    return partial(
+        background, "work", "--import", "job_handlers", "--json", cwd=Path(__file__).parent / "jobs"
+    )

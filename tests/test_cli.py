@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import psycopg
 import pytest
 import servers
 from click.testing import CliRunner, Result
-from conftest import Connect, Connection
+from conftest import Background, Connect, Connection
 
 from pgpublish import cli
 from pgpublish.embedded import Cluster
@@ -46,26 +46,6 @@ def things(db: Connection) -> Connection:
         " for each row execute function publish_enqueue('thing', 'id')"
     )
     return db
-
-
-@pytest.fixture
-def background(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts commands as processes of their own, killed by id if the test leaves them."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pgpublish", "--database-url", url, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def assert_one_line_and_a_hint(result: Result, exit_code: int) -> None:
@@ -243,7 +223,7 @@ def test_a_reader_role_may_look_and_a_stranger_may_not(
 
 
 def test_the_loop_publishes_a_follower_prints_and_sigterm_ends_both(
-    background: Callable[..., subprocess.Popen[str]], things: Connection
+    background: Background, things: Connection
 ) -> None:
     drain = background("drain", "--json")
     follow = background("changes", "--follow", "--json")
@@ -261,7 +241,7 @@ def test_the_loop_publishes_a_follower_prints_and_sigterm_ends_both(
 
 
 def test_the_loop_goes_on_after_its_connection_was_killed(
-    background: Callable[..., subprocess.Popen[str]], things: Connection
+    background: Background, things: Connection
 ) -> None:
     drain = background("drain", "--json")
     assert drain.stdout is not None
@@ -346,7 +326,7 @@ def test_two_commands_share_one_embedded_server() -> None:
 
 
 def test_drain_once_says_what_it_did_at_once_and_ends_on_sigint(
-    background: Callable[..., subprocess.Popen[str]], things: Connection
+    background: Background, things: Connection
 ) -> None:
     things.execute("insert into thing select i, 'x' from generate_series(1, 20000) i")
     process = background("drain", "--once", "--batch", "1")

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Connect, Connection, Process, Work
+from conftest import Background, Connect, Connection, Process
 from helpers import LOCKS, PATIENCE, one, pid, running_cluster, until
 
 from pgpublish import jobs
@@ -50,7 +50,7 @@ def errors(db: Connection, id: str = "j") -> list[str]:
     ("point", "saved", "begun"), [("start", None, 1), ("middle", "middle", 2), ("end", "end", 2)]
 )
 def test_a_job_whose_worker_was_killed_is_taken_over_at_once_and_once_from_what_it_saved(
-    db: Connection, connect: Connect, work: Work, point: str, saved: str | None, begun: int
+    db: Connection, connect: Connect, work: Background, point: str, saved: str | None, begun: int
 ) -> None:
     add(db, "j", "stuck", point=point)
     worker = work("stuck")
@@ -71,7 +71,7 @@ def test_a_job_whose_worker_was_killed_is_taken_over_at_once_and_once_from_what_
 
 
 def test_a_worker_paused_past_its_lease_cannot_settle_what_another_finished(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     add(db, "j", "paused")
     worker = work("paused", "--lease", "1")
@@ -87,7 +87,7 @@ def test_a_worker_paused_past_its_lease_cannot_settle_what_another_finished(
 
 
 def test_a_worker_paused_past_its_lease_cannot_settle_even_if_nobody_took_over(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     add(db, "j", "paused at the end")
     worker = work("paused at the end", "--lease", "1")
@@ -132,7 +132,7 @@ def test_a_run_whose_backend_was_terminated_can_be_taken_over_at_once_and_stops_
 
 
 def test_a_worker_whose_backend_was_terminated_goes_on_with_other_jobs(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     add(db, "j", "saves")
     worker = work("saves", "quick")
@@ -150,7 +150,7 @@ def test_a_worker_whose_backend_was_terminated_goes_on_with_other_jobs(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "crash"])
 def test_after_a_restart_of_the_server_a_job_goes_on_from_what_it_saved(
-    server_kind: str, work: Work, how: signal.Signals
+    server_kind: str, work: Background, how: signal.Signals
 ) -> None:
     with running_cluster(server_kind) as cluster:
         with psycopg.connect(cluster.url(), autocommit=True) as conn:
@@ -216,7 +216,9 @@ def test_work_in_the_transaction_of_a_save_is_undone_when_the_run_has_lost_its_j
     assert one(db, "select count(*) from done") == 0
 
 
-def test_the_process_that_is_killed_is_the_one_that_ran_the_job(db: Connection, work: Work) -> None:
+def test_the_process_that_is_killed_is_the_one_that_ran_the_job(
+    db: Connection, work: Background
+) -> None:
     """What the tests above rest on: the worker named in the job is the process."""
     add(db, "j", "saves")
     worker = work("saves")

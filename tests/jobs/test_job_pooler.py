@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Connection, Work
+from conftest import Background, Connection
 from helpers import LOCKS, PATIENCE, one, until
 
 from pgpublish import jobs
@@ -103,7 +103,7 @@ def test_a_job_runs_without_an_advisory_lock_and_its_lease_keeps_it(
 
 
 def test_the_job_of_a_killed_worker_is_taken_over_when_its_lease_ends_and_no_sooner(
-    pooled: str, db: Connection, work: Work
+    pooled: str, db: Connection, work: Background
 ) -> None:
     db.execute("select publish_job_add('j', 'saves')")
     worker = work("saves", "--lease", "3", database_url=pooled)
@@ -149,7 +149,7 @@ def saved(job: jobs.Job) -> bool:
 
 
 def test_a_worker_goes_through_many_jobs_behind_the_pooler(
-    pooled: str, db: Connection, work: Work
+    pooled: str, db: Connection, work: Background
 ) -> None:
     db.execute("create table done (id text, what text)")
     db.execute("select count(publish_job_add('j' || n, 'quick')) from generate_series(1, 50) n")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from conftest import Connection
+from conftest import Background, Connection
 from helpers import PATIENCE, until
 
 from pgpublish import jobs
@@ -30,22 +27,15 @@ def test_the_block_with_jobs_start_runs(
 
 
 def test_the_module_with_a_handler_is_what_work_imports(
-    db: Connection, url: str, tmp_path: Path
+    db: Connection, background: Background, tmp_path: Path
 ) -> None:
     (tmp_path / "invoices.py").write_text(BLOCKS[1])
     (command,) = re.findall(r"`pgpublish (work invoice .*?)`", PAGE.read_text())
     jobs.add(db, "invoices:2024-05", "invoice")
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "pgpublish", "--database-url", url, *command.split()],
-        cwd=tmp_path, env=os.environ, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        until(lambda: jobs.listing(db)[0]["status"] == "succeeded" or worker.poll() is not None)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.communicate(timeout=PATIENCE)[1] == ""
-    finally:
-        worker.kill()
-        worker.communicate()
+    worker = background(*command.split(), cwd=tmp_path)
+    until(lambda: jobs.listing(db)[0]["status"] == "succeeded" or worker.poll() is not None)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.communicate(timeout=PATIENCE)[1] == ""
     assert jobs.listing(db)[0]["data"] == {"done": 2, "total": 2}
 
 

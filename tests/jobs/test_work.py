@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Connect, Connection, Process, Work
+from conftest import Background, Connect, Connection, Process
 from helpers import PATIENCE, begin, one, until
 
 from pgpublish import cli, job_kinds, jobs
@@ -62,7 +59,7 @@ def catches(process: Process, number: signal.Signals) -> bool:
 
 
 def test_it_runs_what_is_due_by_priority_and_leaves_other_kinds_alone(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     for id, kind, priority in [("a", "quick", 0), ("b", "quick", 9), ("c", "other", 10)]:
         db.execute("select publish_job_add(%s, %s, priority => %s)", [id, kind, priority])
@@ -75,7 +72,7 @@ def test_it_runs_what_is_due_by_priority_and_leaves_other_kinds_alone(
 
 
 def test_a_job_that_fails_stops_nothing_else_and_is_tried_again_when_due(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     db.execute(
         "select publish_job_add('f', 'fails', priority => 1, max_attempts => 2,"
@@ -93,7 +90,7 @@ def test_a_job_that_fails_stops_nothing_else_and_is_tried_again_when_due(
     assert all("job_handlers.py" in e["traceback"] for e in rows)
 
 
-def test_concurrency_runs_so_many_jobs_at_a_time(db: Connection, work: Work) -> None:
+def test_concurrency_runs_so_many_jobs_at_a_time(db: Connection, work: Background) -> None:
     db.execute("select pg_advisory_lock(1, 1)")
     db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 5) n")
     worker = work("ends", "--concurrency", "3")
@@ -105,7 +102,9 @@ def test_concurrency_runs_so_many_jobs_at_a_time(db: Connection, work: Work) -> 
     end(worker)
 
 
-def test_sigterm_lets_a_job_come_to_its_end_and_starts_no_other(db: Connection, work: Work) -> None:
+def test_sigterm_lets_a_job_come_to_its_end_and_starts_no_other(
+    db: Connection, work: Background
+) -> None:
     db.execute("select pg_advisory_lock(1, 1)")
     db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 2) n")
     worker = work("ends")
@@ -120,7 +119,7 @@ def test_sigterm_lets_a_job_come_to_its_end_and_starts_no_other(db: Connection, 
 
 
 def test_sigterm_hands_a_job_that_saves_back_and_the_next_worker_goes_on(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     db.execute("select publish_job_add('j', 'saves', max_attempts => 1)")
     n = "select coalesce((data ->> 'n')::int, 0) from publish.job"
@@ -134,7 +133,7 @@ def test_sigterm_hands_a_job_that_saves_back_and_the_next_worker_goes_on(
 
 
 def test_a_second_signal_ends_it_at_once_and_the_job_is_taken_over(
-    db: Connection, work: Work
+    db: Connection, work: Background
 ) -> None:
     db.execute("select publish_job_add('j', 'stuck', '{\"point\": \"middle\"}')")
     worker = work("stuck")
@@ -147,7 +146,7 @@ def test_a_second_signal_ends_it_at_once_and_the_job_is_taken_over(
     assert outcome(work("stuck"))["status"] == "succeeded"
 
 
-def test_an_idle_worker_finds_a_job_that_is_added_later(db: Connection, work: Work) -> None:
+def test_an_idle_worker_finds_a_job_that_is_added_later(db: Connection, work: Background) -> None:
     worker = work("quick")
     for n in range(3):
         db.execute("select publish_job_add(%s, 'quick')", [f"j{n}"])
@@ -225,7 +224,7 @@ def test_two_handlers_of_one_kind_are_refused() -> None:
 
 @pytest.mark.parametrize("kills", [0, 3])
 def test_a_backfill_that_is_killed_marks_every_key_once(
-    db: Connection, work: Work, kills: int
+    db: Connection, work: Background, kills: int
 ) -> None:
     """A page and how far it is are committed together: none is missed and none done twice."""
     db.execute("create table thing (id int primary key)")
@@ -289,23 +288,14 @@ def test_jobs_lists_shows_cancels_and_retries(
     assert run("jobs", "--kind", "none").stdout == ""
 
 
-def test_watch_follows_what_runs(db: Connection, url: str, connect: Connect, work: Work) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pgpublish", "--database-url", url, "jobs", "watch", "--interval",
-         "0.05", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        with jobs.start(connect(), "j") as job:
-            for n in (1, 2, 3):
-                job.save(done=n, total=3)
-                while json.loads(process.stdout.readline())["data"] != {"done": n, "total": 3}:
-                    pass
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, errors) == (0, "")
-    finally:
-        process.kill()
-        process.communicate()
+def test_watch_follows_what_runs(connect: Connect, background: Background) -> None:
+    watch = background("jobs", "watch", "--interval", "0.05", "--json")
+    assert watch.stdout is not None
+    with jobs.start(connect(), "j") as job:
+        for n in (1, 2, 3):
+            job.save(done=n, total=3)
+            while json.loads(watch.stdout.readline())["data"] != {"done": n, "total": 3}:
+                pass
+    watch.send_signal(signal.SIGINT)
+    _, errors = watch.communicate(timeout=PATIENCE)
+    assert (watch.returncode, errors) == (0, "")
