@@ -51,6 +51,21 @@ def quick(conn: Connection, job: Job) -> None:
     conn.execute("insert into done values (%s, %s)", [job.id, str(job.attempt)])
 
 
+@jobs.handler("walk")
+def walk(conn: Connection, job: Job) -> None:
+    """Writes the numbers 1 to data.total into table done, two in a page."""
+
+    def page(after: str | None) -> tuple[str | None, dict[str, int]]:
+        last = int(after or 0) + 2
+        conn.execute(
+            "insert into done select %s, n::text from generate_series(%s::int, %s) n",
+            [job.id, last - 1, last],
+        )
+        return (str(last) if last < job.data["total"] else None), {"done": 2}
+
+    jobs.walk(conn, job, page)
+
+
 @jobs.handler("fails")
 def fails(conn: Connection, job: Job) -> None:
     conn.execute("select 1 / 0")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from conftest import Background, Connect, Connection, Process
-from helpers import PATIENCE, begin, one, until
+from helpers import PATIENCE, begin, drain_all, one, until
 
 from pgpublish import cli, job_kinds, jobs
 from pgpublish.database import connect as open_connection
@@ -223,34 +223,42 @@ def test_two_handlers_of_one_kind_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kills", [0, 3])
-def test_a_backfill_that_is_killed_marks_every_key_once(
+def test_a_walk_that_is_killed_does_every_page_once(
     db: Connection, work: Background, kills: int
 ) -> None:
     """A page and how far it is are committed together: none is missed and none done twice."""
-    db.execute("create table thing (id int primary key)")
-    db.execute("insert into thing select generate_series(1, 600)")
-    db.execute("create view thing_feed as select id from thing")
-    db.execute("select publish_define('thing', 'thing_feed')")
-    jobs.add(db, "backfill:thing", "backfill", {"kind": "thing", "batch": 2})
-    marked = "select count(*) from publish.outbox where kind = 'thing'"
+    jobs.add(db, "j", "walk", {"total": 600})
+    count = "select count(*) from done"
     for _ in range(kills):
-        before = one(db, marked)
-        worker = work("backfill")
-        until(lambda before=before: one(db, marked) > before)  # type: ignore[misc]
+        before = one(db, count)
+        worker = work("walk")
+        until(lambda before=before: one(db, count) > before)  # type: ignore[misc]
         worker.kill()
         worker.communicate()
-    worker = work("backfill")
+    worker = work("walk")
     assert outcome(worker)["status"] == "succeeded"
-    end(worker)
-    assert one(db, marked) == 600
-    assert one(db, "select count(distinct source_id) from publish.outbox") == 600
-    (job,) = jobs.listing(db)
-    assert (job["data"]["done"], job["data"]["total"], job["data"]["after"]) == (600, 600, None)
+    assert one(db, count) == 600
+    assert one(db, "select count(distinct what) from done") == 600
+    assert jobs.listing(db)[0]["data"] == {"total": 600, "done": 600, "after": None}
 
-    jobs.retry(db, "backfill:thing")  # a later run begins anew
-    assert outcome(work("backfill"))["status"] == "succeeded"
-    assert one(db, marked) == 1200
+    jobs.retry(db, "j")  # a later run begins anew
+    assert outcome(worker)["status"] == "succeeded"
+    assert one(db, count) == 1200
     assert jobs.listing(db)[0]["data"]["done"] == 600
+
+
+def test_a_backfill_runs_as_a_job(db: Connection, work: Background) -> None:
+    db.execute("create table thing (id int primary key)")
+    db.execute("insert into thing select generate_series(1, 25)")
+    db.execute("create view thing_feed as select id from thing")
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute("delete from publish.rescan")
+    jobs.add(db, "backfill:thing", "backfill", {"kind": "thing", "batch": 10})
+    assert outcome(work("backfill"))["status"] == "succeeded"
+    assert drain_all(db) == 25
+    assert jobs.listing(db)[0]["data"] == {
+        "kind": "thing", "batch": 10, "after": None, "done": 25, "total": 25,
+    }  # fmt: skip
 
 
 # --- looking after jobs

@@ -142,5 +142,10 @@ select throws_ok($$select publish_job_start('x', lease => null)$$, 'PT400', null
 select is((select count(*) from publish.job_error), 1::bigint,
           'no failure was written but the cancellation');
 
+do $$
+begin
+  perform pg_advisory_unlock_all(); -- a session keeps its locks when a transaction is rolled back
+end
+$$;
 select * from finish();
 rollback;
