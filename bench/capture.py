@@ -108,9 +108,10 @@ def bulk(bench: Bench, name: str, capture: str, target: Target | None) -> Iterat
                 unit="rows/s", against="without capture", target=target)  # fmt: skip
 
 
-def backfill(conn: Connection, pages: int) -> None:
-    for _ in range(pages):
-        conn.execute("select * from publish.backfill_page('item', 1000)")
+def backfill(conn: Connection, after: int, keys: int) -> None:
+    """Marks the next keys, 1,000 in a transaction, and drains."""
+    for first in range(after, after + keys, 1000):
+        conn.execute("select * from publish_backfill('item', %s, 1000)", [str(first)])
     drain_all(conn, 500)
 
 
@@ -128,7 +129,7 @@ def backfilling(bench: Bench) -> Iterator[Line]:
         for n in range(slices):
             mark(marked, "item", n * keys + 1, (n + 1) * keys)
             taken.append(
-                both([partial(backfill, conn, keys // 1000)], [partial(drain_all, marked, 500)])
+                both([partial(backfill, conn, n * keys, keys)], [partial(drain_all, marked, 500)])
             )
     yield rates("c", f"backfill and drain of {bench.items:,} keys", keys, taken,
                 unit="keys/s", against="the drain alone", target=Target(0.7))  # fmt: skip
@@ -157,7 +158,7 @@ select count(*), sum(octet_length(h.hash))
 
 def verifying(bench: Bench) -> Iterator[Line]:
     with bench.database("bench_verify") as url, connect(url) as conn:
-        backfill(conn, bench.items // 1000 + 1)
+        backfill(conn, 0, bench.items)
         conn.execute("vacuum analyze")
         verify(conn)
         taken = [

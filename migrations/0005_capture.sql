@@ -52,19 +52,7 @@ comment on column publish.capture.plain is
 comment on column publish.capture.pinned is
   'The key''s text depends on settings, as that of a timestamp does.';
 
-create table publish.backfill (
-  kind text not null,
-  after text,
-  marked bigint not null default 0,
-  started_at timestamptz not null default clock_timestamp(),
-  marked_at timestamptz not null default clock_timestamp(),
-  constraint backfill_pkey primary key (kind)
-);
-comment on table publish.backfill is
-  'Backfills that have not come to their end: where each goes on.';
-comment on column publish.backfill.marked is 'Keys marked so far.';
-
 -- It gets a column more from its file.
 drop function if exists public.publish_status();
 
-grant select on publish.capture, publish.backfill to publish_admin;
+grant select on publish.capture to publish_admin;

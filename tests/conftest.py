@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +22,8 @@ from pgpublish.migrate import migrate
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
+Process = subprocess.Popen[str]
+Background = Callable[..., Process]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,3 +123,31 @@ def pgtap_connection(cluster: Cluster, admin: Connection, template: str) -> Iter
     with psycopg.connect(cluster.url("pgpublish_tap"), autocommit=True) as conn:
         servers.load_pgtap(conn)
         yield conn
+
+
+@pytest.fixture
+def background(url: str) -> Iterator[Background]:
+    """Starts commands as processes of their own, killed by id if the test leaves them."""
+    started: list[Process] = []
+
+    def start(*arguments: str, database_url: str = url, cwd: Path | None = None) -> Process:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pgpublish", "--database-url", database_url, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def work(background: Background) -> Background:
+    """`pgpublish work` with the handlers of tests/jobs; what ended is told in JSON."""
+    return partial(
+        background, "work", "--import", "job_handlers", "--json", cwd=Path(__file__).parent / "jobs"
+    )

@@ -38,6 +38,13 @@ begin
 end $$;
 """
 
+# How many runs of jobs hold their advisory lock in this database.
+LOCKS: LiteralString = """
+select count(*) from pg_locks l
+ where l.locktype = 'advisory' and l.classid = 1886741101
+   and l.database = (select d.oid from pg_database d where d.datname = current_database())
+"""
+
 # Two tables joined by the view of a projected kind; a write to either marks the article's key.
 ARTICLES = """
 create table author (id int primary key, name text not null);

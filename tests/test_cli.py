@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import psycopg
 import pytest
 import servers
 from click.testing import CliRunner, Result
-from conftest import Connect, Connection
+from conftest import Background, Connect, Connection
 
 from pgpublish import cli
 from pgpublish.embedded import Cluster
@@ -46,26 +46,6 @@ def things(db: Connection) -> Connection:
         " for each row execute function publish_enqueue('thing', 'id')"
     )
     return db
-
-
-@pytest.fixture
-def background(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts commands as processes of their own, killed by id if the test leaves them."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pgpublish", "--database-url", url, *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def assert_one_line_and_a_hint(result: Result, exit_code: int) -> None:
@@ -182,15 +162,14 @@ def test_backfill_goes_on_where_it_was_stopped(
 ) -> None:
     things.execute("insert into thing select n from generate_series(1, 30) as n")
     things.execute("delete from publish.outbox")
-    things.execute("select publish.backfill_page('thing', 20)")
+    data = {"kind": "thing", "after": "20", "done": 20}
+    things.execute("select publish_job_add('backfill:thing', 'backfill', %s)", [json.dumps(data)])
     result = run("backfill", "thing", "--batch", "3")
-    assert "going on after 20 keys" in result.stderr
+    assert "backfill thing goes on after 20 keys" in result.stderr
     assert result.stdout == "marked 30 keys\n"
     assert run("backfill", "thing", "--again").stdout == "marked 30 keys\n"
-    marks = things.execute(
-        "select sum(cardinality(source_id || more)) from publish.outbox"
-    ).fetchone()
-    assert marks == (60,)
+    marks = things.execute("select sum(cardinality(source_id || more)) from publish.outbox")
+    assert marks.fetchone() == (40,)
 
 
 def test_status_in_json_has_what_the_function_returns(
@@ -254,7 +233,7 @@ def test_a_reader_role_may_look_and_a_stranger_may_not(
 
 
 def test_the_loop_publishes_a_follower_prints_and_sigterm_ends_both(
-    background: Callable[..., subprocess.Popen[str]], things: Connection
+    background: Background, things: Connection
 ) -> None:
     drain = background("drain", "--json")
     follow = background("changes", "--follow", "--json")
@@ -272,7 +251,7 @@ def test_the_loop_publishes_a_follower_prints_and_sigterm_ends_both(
 
 
 def test_the_loop_goes_on_after_its_connection_was_killed(
-    background: Callable[..., subprocess.Popen[str]], things: Connection
+    background: Background, things: Connection
 ) -> None:
     drain = background("drain", "--json")
     assert drain.stdout is not None
@@ -310,6 +289,7 @@ def run_demo(keep: Path) -> None:
     assert figures["read"] == figures["loaded"] == figures["holds"]
     assert figures["suppressed"] > 400
     assert result.stdout.count("deleted=true  gone") == 1
+    assert 60 <= figures["done"] < figures["countries"] == figures["different"]
     assert "pgpublish migrate" in result.stdout
 
 
@@ -317,6 +297,8 @@ def facts(output: str) -> dict[str, int]:
     patterns = {
         "loaded": r"Loaded ([\d,]+) airports", "read": r"viewer read ([\d,]+) changes",
         "holds": r"viewer holds ([\d,]+) airports", "suppressed": r"([\d,]+) no-op writes",
+        "done": r"SIGKILL when (\d+) of", "countries": r"(\d+) countries were counted",
+        "different": r"(\d+) different ones",
     }  # fmt: skip
     found: dict[str, Any] = {name: re.search(p, output) for name, p in patterns.items()}
     return {name: int(match[1].replace(",", "")) for name, match in found.items()}
@@ -354,7 +336,7 @@ def test_two_commands_share_one_embedded_server() -> None:
 
 
 def test_drain_once_says_what_it_did_at_once_and_ends_on_sigint(
-    background: Callable[..., subprocess.Popen[str]], things: Connection
+    background: Background, things: Connection
 ) -> None:
     things.execute("insert into thing select i, 'x' from generate_series(1, 20000) i")
     process = background("drain", "--once", "--batch", "1")

@@ -64,7 +64,8 @@ CATALOG = {
         select t.tgrelid::regclass, pg_get_triggerdef(t.oid), t.tgenabled
           from pg_trigger t
           join pg_class c on c.oid = t.tgrelid
-          join ours n on n.oid = c.relnamespace""",
+          join ours n on n.oid = c.relnamespace
+         where not t.tgisinternal""",
     "sequences": """
         select c.oid::regclass, s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmax,
                s.seqmin, s.seqcache, s.seqcycle

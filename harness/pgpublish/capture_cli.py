@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
-from pgpublish import capture
-from pgpublish.console import json_option, show_rows, with_connection
+from pgpublish import capture, jobs
+from pgpublish.capture import Advance
+from pgpublish.console import json_option, show_rows, stop_on_signals, with_connection
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs
+from pgpublish.jobs import Job
 
-SHOWN = 20  # differences printed of a kind
+PROBLEMS = ("missing", "stale", "surplus", "duplicate", "unpublishable")
 
 page_option = click.option(
     "--batch", type=click.IntRange(1, 100_000), default=1000, show_default=True,
@@ -24,24 +25,40 @@ page_option = click.option(
 some_kind = click.argument("kind", required=False)
 
 
-def bar(label: str, length: int) -> Any:
-    """A progress bar with rate and time left on a terminal's stderr; nothing elsewhere."""
-    return click.progressbar(
-        length=max(1, length), label=label, file=sys.stderr, show_pos=True, show_percent=True,
-        hidden=not sys.stderr.isatty(), item_show_func=lambda rate: rate,
-        bar_template="%(label)s  [%(bar)s]  %(info)s",
-    )  # fmt: skip
+@contextmanager
+def walking(
+    conn: Connection, work: str, kind: str, batch: int, again: bool = False, **more: object
+) -> Iterator[tuple[Job, Advance]]:
+    """The job of a walk over a kind, and what moves its progress bar on a terminal's stderr.
+
+    SIGTERM and SIGINT hand the job back after the page; a later run goes on there.
+    """
+    total = capture.estimated_keys(conn, kind)
+    with (
+        stop_on_signals() as stop,
+        jobs.start(conn, f"{work}:{kind}", kind=work, data={"kind": kind}) as job,
+    ):
+        job.stop_at(stop)
+        first = job.data.get("done", 0) if job.data.get("after") and not again else 0
+        job.save(batch=batch, **more, **({} if first else {"after": None}))
+        if first:
+            click.echo(f"{work} {kind} goes on after {first:,} keys", err=True)
+        with click.progressbar(
+            length=max(1, total - first), label=f"{work} {kind}", file=sys.stderr, show_pos=True,
+            show_percent=True, hidden=not sys.stderr.isatty(), item_show_func=lambda rate: rate,
+        ) as bar:  # fmt: skip
+
+            def advance(keys: int) -> None:
+                bar.length = max(bar.length or 0, bar.pos + keys)
+                took = bar.time_per_iteration
+                bar.update(keys, f"{1 / took:,.0f} keys/s" if took else None)
+
+            yield job, advance
 
 
-def advance(progress: Any, done: int, total: int) -> None:
-    """Moves the bar by `done` to `total`, which may turn out to be more than was estimated."""
-    progress.length = max(progress.length, total)
-    progress.update(done, f"{rate(progress):,.0f} keys/s")
-
-
-def rate(progress: Any) -> float:
-    seconds: float = progress.time_per_iteration
-    return 1 / seconds if seconds else 0.0
+def stopped(work: str, kind: str) -> None:
+    click.echo(f"stopped; `pgpublish {work} {kind}` goes on after the last page", err=True)
+    raise SystemExit(1)
 
 
 @click.command()
@@ -53,21 +70,16 @@ def rate(progress: Any) -> float:
 def backfill(conn: Connection, kind: str, again: bool, batch: int, as_json: bool) -> None:
     """Mark every key of KIND's view dirty, so that the drain publishes what exists already.
 
-    Stop it at any time, or lose the connection: the next run goes on after the last page.
+    Stop it at any time, or lose the connection: the next run goes on after the last page. It runs
+    as the job `backfill:KIND`, which `pgpublish jobs` shows.
     """
-    total = 0
     try:
-        with bar(f"backfill {kind}", capture.estimated_keys(conn, kind)) as progress:
-            for marked in capture.backfill(conn, kind, batch=batch, again=again):
-                first = marked.total - marked.page if not total else 0
-                if first:
-                    click.echo(f"going on after {first:,} keys", err=True)
-                total = marked.total
-                advance(progress, first + marked.page, total)
-    except KeyboardInterrupt:
-        click.echo(f"stopped after {total:,} keys; go on with: pgpublish backfill {kind}", err=True)
-        raise SystemExit(1) from None
-    click.echo(json.dumps({"kind": kind, "marked": total}) if as_json else f"marked {total:,} keys")
+        with walking(conn, "backfill", kind, batch, again) as (job, advance):
+            capture.backfill_job(conn, job, advance)
+    except jobs.Returned:
+        stopped("backfill", kind)
+    done = job.data["done"]
+    click.echo(json.dumps({"kind": kind, "marked": done}) if as_json else f"marked {done:,} keys")
 
 
 @click.command()
@@ -80,33 +92,19 @@ def verify(conn: Connection, kind: str | None, repair: bool, batch: int, as_json
     """Compare what KIND's view says with what is published; without KIND, of every kind.
 
     Writes and drains may go on: a key that is still to be drained counts as pending, not as a
-    difference. Exits with 6 when something differs, repaired or not.
+    difference. Exits with 6 when something differs, repaired or not. It runs as the job
+    `verify:KIND`: when it is killed, the next run goes on after the last page.
     """
     found = 0
     kinds = rows(conn, "select * from public.publish_kinds()")
     for name in [kind] if kind else [row["kind"] for row in kinds if row["view"]]:
-        sums: Counter[str] = Counter()
-        differences: list[dict[str, Any]] = []
-        with bar(f"verify {name}", 2 * capture.estimated_keys(conn, name)) as progress:
-            for page in capture.verify(conn, name, repair=repair, batch=batch):
-                counts = {k: v for k, v in asdict(page).items() if isinstance(v, int)}
-                sums.update(counts)
-                differences += (page.differences or [])[: SHOWN - len(differences)]
-                advance(progress, page.checked or batch, 0)
-        number = sum(sums[p] for p in PROBLEMS)
-        found += number
-        if as_json:
-            click.echo(json.dumps({"kind": name, **sums, "differences": differences}))
-            continue
-        click.echo(f"{name}: {sums['checked']:,} keys checked, " + (
-            ", ".join(f"{sums[p]:,} {p}" for p in PROBLEMS if sums[p]) or "all as the view says"
-        ) + (f", {sums['pending']:,} pending" if sums["pending"] else ""))  # fmt: skip
-        for difference in differences:
-            click.echo(f"  {difference['problem']:<14} {difference['source_id']}")
-        if number > len(differences):
-            click.echo(f"  … and {number - len(differences):,} more")
-        if repair and number:
-            click.echo(f"  {sums['repaired']:,} marked for the next drain")
+        try:
+            with walking(conn, "verify", name, batch, repair=repair) as (job, advance):
+                capture.verify_job(conn, job, advance)
+        except jobs.Returned:
+            stopped("verify", name)
+        found += sum(job.data[problem] for problem in PROBLEMS)
+        report(name, job, as_json)
     if found:
         raise Differs(
             f"{found:,} keys differ from what the views say",
@@ -115,7 +113,24 @@ def verify(conn: Connection, kind: str | None, repair: bool, batch: int, as_json
         )  # fmt: skip
 
 
-PROBLEMS = ("missing", "stale", "surplus", "duplicate", "unpublishable")
+def report(kind: str, job: Job, as_json: bool) -> None:
+    """What a verify found, for people or as JSON."""
+    sums = {name: job.data[name] for name in ("checked", *PROBLEMS, "pending", "repaired")}
+    differences = job.data["differences"]
+    if as_json:
+        click.echo(json.dumps({"kind": kind, **sums, "differences": differences}))
+        return
+    number = sum(sums[problem] for problem in PROBLEMS)
+    said = [f"{sums[p]:,} {p}" for p in PROBLEMS if sums[p]] or ["all as the view says"]
+    if sums["pending"]:
+        said.append(f"{sums['pending']:,} pending")
+    click.echo(f"{kind}: {sums['checked']:,} keys checked, {', '.join(said)}")
+    for difference in differences:
+        click.echo(f"  {difference['problem']:<14} {difference['source_id']}")
+    if number > len(differences):
+        click.echo(f"  … and {number - len(differences):,} more")
+    if sums["repaired"]:
+        click.echo(f"  {sums['repaired']:,} marked for the next drain")
 
 
 @click.command()

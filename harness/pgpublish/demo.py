@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 import click
 
-from pgpublish import capture, drain, embedded, feed, migrate, operate
+from pgpublish import capture, demo_jobs, drain, embedded, feed, migrate, operate
 from pgpublish.database import Connection, connect
 from pgpublish.errors import MissingPart
 
@@ -181,9 +181,9 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
         length=capture.estimated_keys(conn, "airport"), label="backfill", file=sys.stdout,
         show_pos=True, hidden=not sys.stdout.isatty(),
     ) as bar:  # fmt: skip
-        for page in capture.backfill(conn, "airport", batch=1000):
-            marked = page.total
-            bar.update(page.page)
+        for count in capture.backfill(conn, "airport", batch=1000):
+            marked += count
+            bar.update(count)
     say(f"Marked {marked:,} keys dirty.")
     scanned = 0
     with click.progressbar(
@@ -221,6 +221,7 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
         f"Head is rev {status.head:,}; {status.depth} rows are left to drain; "
         f"the viewer holds {live:,} airports."
     )
+    demo_jobs.play(conn, viewer.url, say)
 
 
 def show(lines: list[str], say: Callable[[str], None]) -> None:

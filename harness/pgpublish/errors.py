@@ -5,6 +5,7 @@ PublishError
  ├─ NotDefined       PT404  no such kind, view or column
  ├─ StaleToken       PT409  the lease was lost
  ├─ CursorInvalid    PT410  this cursor cannot be continued
+ ├─ JobIgnored       PT410  this job failed too often, or was cancelled
  ├─ PayloadRefused   PT422  a validator or the view's shape refused it
  ├─ Locked           PT423  somebody else holds it
  ├─ Backpressure     PT429  the outbox is over its limit
@@ -14,6 +15,7 @@ PublishError
  ├─ MissingPart             an optional package is not installed
  └─ Differs                 the feed or its capture is not as it should be
 
+PT410 of a job becomes JobIgnored where a job is started.
 The PTnnn states carry the HTTP status of the same meaning, which PostgREST passes on.
 """
 
@@ -55,6 +57,10 @@ class StaleToken(PublishError):
 
 
 class CursorInvalid(PublishError):
+    pass
+
+
+class JobIgnored(PublishError):
     pass
 
 

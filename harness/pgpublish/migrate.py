@@ -178,12 +178,15 @@ def _installed(conn: Connection) -> dict[str, str]:
 
 
 def _functions(conn: Connection) -> set[str]:
-    """Names of the functions that are there: a dump of schema publish alone leaves out public's."""
+    """Names of the functions and views that are there: a dump of schema publish alone leaves out
+    what is in public."""
     rows = conn.execute(
         "select p.proname from pg_catalog.pg_proc p"
         " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
         " where n.nspname = case when starts_with(p.proname, 'publish_')"
         " then 'public' else 'publish' end"
+        " union all"
+        " select v.viewname from pg_catalog.pg_views v where v.schemaname = 'publish'"
     )
     return {name for (name,) in rows}
 

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(245);
+select plan(305);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -21,6 +21,13 @@ begin
   create temp table t (id int);
   create trigger t after insert on t for each row execute function publish_enqueue('article', 'id');
   drop table t;
+end
+$$;
+create function pg_temp.reach(query text) returns void language plpgsql as $$
+begin
+  execute query;
+exception when sqlstate 'PT404' then
+  null; -- the call was allowed; there is no such job
 end
 $$;
 create role test_stranger;
@@ -56,6 +63,17 @@ insert into api values
   ($$select publish_drain()$$,                                '  ka'),
   ($$select publish_maintain()$$,                             '  ka'),
   ($$select publish.await_work(1, 1)$$,                       '  ka'),
+  ($$select publish_job_add('a', 'b')$$,                      'w ka'),
+  ($$select publish_job_start(kinds => '{none}')$$,           '  ka'),
+  ($$select pg_temp.reach('select publish_job_beat(''none'', 1)')$$,              '  ka'),
+  ($$select pg_temp.reach('select publish_job_done(''none'', 1)')$$,              '  ka'),
+  ($$select pg_temp.reach('select publish_job_fail(''none'', 1, ''e'', ''m'')')$$, '  ka'),
+  ($$select pg_temp.reach('select publish_job_release(''none'', 1)')$$,           '  ka'),
+  ($$select pg_temp.reach('select publish_job_cancel(''none'')')$$,               '   a'),
+  ($$select pg_temp.reach('select publish_job_retry(''none'')')$$,                '   a'),
+  ($$select pg_temp.reach('select publish_job_errors(''none'')')$$,               '  ka'),
+  ($$select publish_jobs()$$,                                 '  ka'),
+  ($$select publish_job_prune()$$,                            '  ka'),
   ($$select publish_define('other')$$,                        '   a'),
   ($$select publish_backfill('article')$$,                    '   a'),
   ($$select publish.estimated_keys('article')$$,              '   a'),
@@ -72,7 +90,6 @@ insert into api values
   ($$select publish_uncapture('article')$$,                   '   a'),
   ($$select publish.drop_captures('article', null, null)$$,   '   a'),
   ($$select publish_verify('article')$$,                      '   a'),
-  ($$select publish.backfill_page('article', 1)$$,            '   a'),
   ($$select publish_kinds()$$,                                '  ka'),
   ($$select publish_audit()$$,                                '  ka'),
   ($$select publish_quarantine()$$,                           '  ka'),
@@ -91,9 +108,10 @@ select is_empty(
 -- The tables: admin may look, everybody of ours may see what is installed, nobody may write.
 create temp table relation as
   select c.oid::regclass::text as name,
-         case c.relname when 'file' then 'wrka' else '   a' end as roles
+         case c.relname when 'file' then 'wrka' when 'job_activity' then '  ka'
+                        else '   a' end as roles
     from pg_class c
-   where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p')
+   where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p', 'v')
      and c.relname not like '\_yoyo\_%' and not c.relispartition;
 select pg_temp.may(r.role, strpos(t.roles, r.letter) > 0, format('table %s', t.name))
   from relation t cross join role r;

@@ -1,0 +1,94 @@
+set local lock_timeout = '5s';
+set local role publish_owner;
+
+-- CACHE 1: a later start of a job must have the higher token, whichever session it came from.
+create sequence publish.job_token_seq cache 1;
+comment on sequence publish.job_token_seq is
+  'Numbers every start of every job: the fencing token, and the object of its advisory lock.';
+
+create table publish.job (
+  id text not null,
+  kind text not null,
+  status text not null default 'pending',
+  priority smallint not null default 0,
+  data jsonb not null default '{}',
+  attempts int not null default 0,
+  max_attempts int not null default 10,
+  backoff_min interval not null default interval '10 seconds',
+  backoff_max interval not null default interval '1 hour',
+  due_at timestamptz,
+  token bigint,
+  pid int,
+  worker text,
+  lease interval,
+  created_at timestamptz not null default clock_timestamp(),
+  started_at timestamptz,
+  beat_at timestamptz,
+  saved_at timestamptz,
+  finished_at timestamptz,
+  constraint job_pkey primary key (id),
+  constraint id_is_indexable check (octet_length(id) between 1 and 500),
+  constraint kind_is_named check (octet_length(kind) between 1 and 200),
+  constraint status_is_known
+    check (status in ('pending', 'running', 'failed', 'succeeded', 'ignored')),
+  constraint priority_is_0_to_100 check (priority between 0 and 100),
+  constraint data_is_an_object check (jsonb_typeof(data) = 'object'),
+  constraint attempts_are_counted check (attempts >= 0 and max_attempts > 0),
+  constraint backoff_is_a_range
+    check (interval '0' < backoff_min and backoff_min <= backoff_max),
+  constraint a_job_to_run_is_due check ((due_at is null) = (status in ('succeeded', 'ignored'))),
+  constraint a_running_job_has_a_token check (status <> 'running' or token is not null)
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
+create index job_due_idx on publish.job (kind, priority, due_at)
+  where status in ('pending', 'failed');
+create index job_status_idx on publish.job (status, created_at);
+comment on table publish.job is
+  'Tracked work: one row per job, from publish_job_add until its retention is over.';
+comment on column publish.job.id is 'Chosen by who adds it; adding it again changes nothing.';
+comment on column publish.job.status is
+  'pending; running; failed: will be tried again at due_at; succeeded; ignored: failed '
+  'max_attempts times, or cancelled.';
+comment on column publish.job.priority is '0 to 100; of jobs that are due the highest goes first.';
+comment on column publish.job.data is
+  'JSON object: what to do, and how far it got. Saved by publish_job_beat and publish_job_done.';
+comment on column publish.job.max_attempts is
+  'Starts without success after which the job is ignored.';
+comment on column publish.job.backoff_min is 'Wait after the first failure; doubles with each.';
+comment on column publish.job.backoff_max is 'Longest wait between two attempts.';
+comment on column publish.job.due_at is
+  'When it may be started; of a running job when its lease ends and it may be taken over.';
+comment on column publish.job.token is 'Of the last start; settling with another is refused.';
+comment on column publish.job.pid is
+  'Backend that took the advisory lock of this run; null behind a pooler, where the lease decides.';
+comment on column publish.job.worker is 'Who started it last, in its own words.';
+comment on column publish.job.lease is 'How long a start or a beat keeps the job.';
+comment on column publish.job.saved_at is
+  'Last time data was saved; a run that died after it does not count as an attempt.';
+comment on index publish.job_due_idx is 'publish_job_start: the next job of a kind that is due.';
+comment on index publish.job_status_idx is
+  'publish_jobs; runs whose worker is gone (publish_job_start); publish_job_prune.';
+
+create table publish.job_error (
+  error_id bigint generated always as identity,
+  id text not null,
+  attempt int not null,
+  error text not null,
+  message text not null,
+  traceback text,
+  worker text,
+  at timestamptz not null default clock_timestamp(),
+  constraint job_error_pkey primary key (error_id),
+  constraint an_error_is_a_job_s foreign key (id) references publish.job (id) on delete cascade
+);
+create index job_error_job_idx on publish.job_error (id, error_id);
+comment on table publish.job_error is 'Every failure of every job, until the job is pruned.';
+comment on column publish.job_error.error_id is 'Order of the failures.';
+comment on sequence publish.job_error_error_id_seq is 'Numbers publish.job_error.';
+comment on column publish.job_error.attempt is 'Which start of the job this was.';
+comment on column publish.job_error.error is
+  'SQLSTATE or type of the exception; "lost": the worker died; "cancelled": publish_job_cancel.';
+comment on column publish.job_error.traceback is 'The last 20,000 characters of it.';
+comment on index publish.job_error_job_idx is
+  'publish_job_errors, and the last error in publish_jobs.';
+
+grant select on publish.job, publish.job_error to publish_admin;

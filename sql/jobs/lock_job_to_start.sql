@@ -1,0 +1,46 @@
+create or replace function publish.lock_job_to_start(id text) returns publish.job
+language plpgsql
+set enable_seqscan = off
+as $$
+declare
+  v_job publish.job;
+begin
+  select j.* into v_job
+    from publish.job j
+   where j.id = lock_job_to_start.id
+     for no key update skip locked;
+  if v_job.id is null and not exists (
+       select from publish.job j where j.id = lock_job_to_start.id) then
+    raise exception 'no such job' using
+      errcode = 'PT404',
+      detail = format('job %L', left(lock_job_to_start.id, 60)),
+      hint = 'Add it: publish_job_add(id, kind).';
+  end if;
+  if v_job.id is null or v_job.status = 'running' then
+    raise exception 'somebody else runs this job' using
+      errcode = 'PT423',
+      detail = case when v_job.id is null
+                    then format('job %L is being started or settled', lock_job_to_start.id)
+                    else format('job %L, worker %L since %s, lease until %s', v_job.id,
+                                v_job.worker, v_job.started_at, v_job.due_at) end,
+      hint = 'Look at publish.job_activity, and try again later.';
+  end if;
+  if v_job.status = 'ignored' then
+    raise exception 'this job is ignored' using
+      errcode = 'PT410',
+      detail = format('job %L, attempt %s of %s; last error: %s', v_job.id, v_job.attempts,
+                      v_job.max_attempts,
+                      coalesce((select format('%s: %s', e.error, left(e.message, 200))
+                                  from publish.job_error e
+                                 where e.id = v_job.id
+                                 order by e.error_id desc
+                                 limit 1), 'none')),
+      hint = 'Mend the cause, then: publish_job_retry(id).';
+  end if;
+  return v_job;
+end
+$$;
+comment on function publish.lock_job_to_start(text) is
+  'The job, its row locked to the end of the transaction. Errors: PT404 no such job, PT410 it is '
+  'ignored, PT423 it runs, or another session holds its row.';
+revoke all on function publish.lock_job_to_start(text) from public;

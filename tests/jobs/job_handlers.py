@@ -1,0 +1,89 @@
+"""Handlers for the tests' workers: `pgpublish work … --import job_handlers`, in this folder."""
+
+from __future__ import annotations
+
+import signal
+from threading import Event
+
+from pgpublish import jobs
+from pgpublish.database import Connection
+from pgpublish.jobs import Job
+
+NEVER = Event()
+
+
+@jobs.handler("stuck")
+def stuck(conn: Connection, job: Job) -> None:
+    """Counts its runs and stays at data.point, after "start", in the "middle" or at the "end"."""
+    point, first = job.data["point"], "run" not in job.data
+    if point == "start":
+        NEVER.wait() if first and job.attempt == 1 else None
+    conn.execute("insert into done values (%s, 'begin')", [job.id])
+    job.save(run=1, at="middle")
+    if point == "middle" and first:
+        NEVER.wait()
+    conn.execute("insert into done values (%s, 'end')", [job.id])
+    job.save(at="end")
+    if point == "end" and first:
+        NEVER.wait()
+    job.update(at="success")
+
+
+@jobs.handler("saves")
+def saves(conn: Connection, job: Job) -> None:
+    """Saves how far it is, for ever."""
+    n = job.data.get("n", 0)
+    while True:
+        n += 1
+        job.save(n=n)
+        NEVER.wait(0.01)
+
+
+@jobs.handler("ends")
+def ends(conn: Connection, job: Job) -> None:
+    """Ends when the test lets go of advisory lock (1, 1), and not before."""
+    job.save(at="waiting")
+    conn.execute("select pg_advisory_lock_shared(1, 1), pg_advisory_unlock_shared(1, 1)")
+
+
+@jobs.handler("quick")
+def quick(conn: Connection, job: Job) -> None:
+    conn.execute("insert into done values (%s, %s)", [job.id, str(job.attempt)])
+
+
+@jobs.handler("walk")
+def walk(conn: Connection, job: Job) -> None:
+    """Writes the numbers 1 to data.total into table done, two in a page."""
+
+    def page(after: str | None) -> tuple[str | None, dict[str, int]]:
+        last = int(after or 0) + 2
+        conn.execute(
+            "insert into done select %s, n::text from generate_series(%s::int, %s) n",
+            [job.id, last - 1, last],
+        )
+        return (str(last) if last < job.data["total"] else None), {"done": 2}
+
+    jobs.walk(conn, job, page)
+
+
+@jobs.handler("fails")
+def fails(conn: Connection, job: Job) -> None:
+    conn.execute("select 1 / 0")
+
+
+@jobs.handler("paused")
+def paused(conn: Connection, job: Job) -> None:
+    """Stops its own process after its first save, as a machine that goes to sleep does."""
+    if "at" not in job.data:
+        job.save(at="paused")
+        signal.raise_signal(signal.SIGSTOP)
+        job.save(at="continued")
+    conn.execute("insert into done values (%s, 'end')", [job.id])
+
+
+@jobs.handler("paused at the end")
+def paused_at_the_end(conn: Connection, job: Job) -> None:
+    if "at" not in job.data:
+        job.save(at="paused")
+        signal.raise_signal(signal.SIGSTOP)
+    job.update(by=job.token)

@@ -1,0 +1,123 @@
+"""Workers that reach for the same job at the same time: one gets it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Barrier
+
+import pytest
+from conftest import Connect, Connection
+from helpers import PATIENCE, begin, one
+
+from pgpublish import jobs
+from pgpublish.errors import Locked
+
+ROUNDS = 1000
+
+
+def by_id(conn: Connection) -> tuple[str, int] | None:
+    try:
+        job = jobs._start(conn, "race", None, "w", 60)
+    except Locked:
+        return None
+    assert job is not None
+    return job.id, job.token
+
+
+def by_kind(conn: Connection) -> tuple[str, int] | None:
+    job = jobs._start(conn, None, ["k"], "w", 60)
+    return None if job is None else (job.id, job.token)
+
+
+@pytest.mark.parametrize("start", [by_id, by_kind])
+def test_of_two_workers_racing_for_one_job_a_thousand_times_exactly_one_wins(
+    connect: Connect, start: object
+) -> None:
+    assert callable(start)
+    referee, ready, started = connect(), Barrier(3, timeout=PATIENCE), Barrier(3, timeout=PATIENCE)
+    wins: list[list[int]] = [[], []]
+
+    def compete(me: int) -> None:
+        conn = connect()
+        for _ in range(ROUNDS):
+            ready.wait()
+            won = start(conn)
+            started.wait()
+            if won is not None:
+                wins[me].append(won[1])
+                conn.execute("select publish_job_done('race', %s)", [won[1]])
+
+    racers = [begin(compete, 0), begin(compete, 1)]
+    referee.execute("select publish_job_add('race', 'k')")
+    for turn in range(ROUNDS):
+        if turn:
+            # Until the winner of the last round is done.
+            while one(referee, "select status from publish.job") == "running":
+                pass
+            referee.execute("select publish_job_retry('race')")
+        ready.wait()
+        started.wait()
+        assert one(referee, "select status from publish.job") in ("running", "succeeded")
+    for racer in racers:
+        racer.result(PATIENCE)
+    assert len(wins[0]) + len(wins[1]) == ROUNDS
+    assert len({*wins[0], *wins[1]}) == ROUNDS
+    assert min(len(wins[0]), len(wins[1])) > 0, "no race"
+
+
+def test_four_workers_take_each_of_many_jobs_once(connect: Connect, db: Connection) -> None:
+    db.execute(
+        "select count(publish_job_add('j' || n, 'k' || n % 3, priority => n % 5))"
+        " from generate_series(1, 600) n"
+    )
+
+    def take_all() -> list[str]:
+        conn, taken = connect(), []
+        while (job := jobs._start(conn, None, ["k0", "k1", "k2"], "w", 60)) is not None:
+            taken.append(job.id)
+            conn.execute("select publish_job_done(%s, %s)", [job.id, job.token])
+        return taken
+
+    workers = [begin(take_all) for _ in range(4)]
+    taken = Counter(id for worker in workers for id in worker.result(PATIENCE))
+    # Who finds nothing due but what another is just starting ends; the last one leaves nothing.
+    assert set(taken.values()) == {1}
+    assert len(taken) == 600
+    assert one(db, "select count(*) from publish.job where status = 'succeeded'") == 600
+
+
+def test_a_start_that_is_not_committed_keeps_nobody_waiting(connect: Connect) -> None:
+    first, second = connect(autocommit=False), connect()
+    second.execute("select publish_job_add(id, 'k') from unnest('{a,b}'::text[]) as id")
+    first.execute("select publish_job_start('a')")
+    second.execute("set lock_timeout = '1ms'")
+    with pytest.raises(Locked):
+        jobs._start(second, "a", None, "w", 60)
+    job = jobs._start(second, None, ["k"], "w", 60)
+    assert job is not None
+    assert job.id == "b"
+    first.rollback()
+    assert jobs._start(second, "a", None, "w", 60) is not None
+
+
+def test_two_that_add_one_job_at_once_add_it_once(connect: Connect) -> None:
+    first, second = connect(autocommit=False), connect()
+    assert one(first, "select publish_job_add('a', 'k')") is True
+    adding = begin(one, second, "select publish_job_add('a', 'k')")
+    first.commit()
+    assert adding.result(PATIENCE) is False
+
+
+def test_a_run_settled_while_another_looks_for_lost_ones_is_not_taken(connect: Connect) -> None:
+    """done lets go of the advisory lock before it commits; its row is locked meanwhile."""
+    owner, other = connect(), connect()
+    other.execute("select publish_job_add('a', 'k')")
+    job = jobs._start(owner, "a", None, "w", 60)
+    assert job is not None
+    owner.execute("begin")
+    owner.execute("select publish_job_done('a', %s)", [job.token])
+    assert one(other, "select lock from publish.job_activity") == "lost"
+    assert one(other, "select publish.return_lost_jobs('{k}')") == 0
+    assert jobs._start(other, None, ["k"], "w", 60) is None
+    owner.execute("commit")
+    assert one(other, "select status from publish.job") == "succeeded"

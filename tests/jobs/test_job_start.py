@@ -1,0 +1,313 @@
+"""jobs.start: what is saved, what is not, and how a block ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from conftest import Connect, Connection
+from helpers import LOCKS, PATIENCE, begin, one, pid, until
+from psycopg.rows import dict_row
+
+from pgpublish import jobs
+from pgpublish.errors import (
+    BadArgument,
+    ConnectionFailed,
+    DatabaseError,
+    JobIgnored,
+    Locked,
+    StaleToken,
+)
+
+
+def row(db: Connection, id: str = "j") -> Any:
+    (found,) = jobs.listing(db, id=id)
+    return found
+
+
+def error_names(db: Connection, id: str = "j") -> list[str]:
+    return [error["error"] for error in jobs.job_errors(db, id)]
+
+
+def test_a_block_that_ends_succeeds_and_its_data_is_kept(db: Connection) -> None:
+    with jobs.start(db, "j", kind="export", data={"month": "2024-05"}) as job:
+        assert (job.data, job.attempt, job.max_attempts) == ({"month": "2024-05"}, 1, 10)
+        job.save(rows=7)
+        job.update(done=True)
+        assert row(db)["data"] == {"month": "2024-05", "rows": 7}
+        assert row(db)["status"] == "running"
+    assert job.data == {"month": "2024-05", "rows": 7, "done": True}
+    assert row(db)["data"] == job.data
+    assert (row(db)["status"], row(db)["kind"]) == ("succeeded", "export")
+
+
+def test_an_exception_marks_it_failed_with_its_traceback_and_is_raised_again(
+    db: Connection,
+) -> None:
+    with pytest.raises(ZeroDivisionError), jobs.start(db, "j", max_attempts=3) as job:
+        job.save(page=4)
+        job.update(done=True)
+        _ = 1 / 0
+    found = row(db)
+    assert (found["status"], found["attempts"], found["error"]) == (
+        "failed",
+        1,
+        "ZeroDivisionError",
+    )
+    assert found["data"] == {"page": 4}
+    (error,) = jobs.job_errors(db, "j")
+    assert error["message"] == "division by zero"
+    assert "test_job_start.py" in error["traceback"]
+
+
+def test_a_database_error_is_kept_by_its_sqlstate(db: Connection) -> None:
+    with pytest.raises(psycopg.Error), jobs.start(db, "j"):
+        db.execute("select 1 / 0")
+    assert error_names(db) == ["22012"]
+
+
+def test_skip_error_goes_on_after_the_block(db: Connection) -> None:
+    with jobs.start(db, "j", skip_error=True) as job:
+        raise ValueError("no\0 such \ud800 thing")
+    assert job.data == {}
+    assert row(db)["status"] == "failed"
+    assert row(db)["message"] == "no\N{REPLACEMENT CHARACTER} such ? thing"
+
+
+def test_a_job_that_always_fails_ends_as_ignored_with_every_error_kept(db: Connection) -> None:
+    for n in range(3):
+        with jobs.start(db, "j", max_attempts=3, skip_error=True) as job:
+            assert job.attempt == n + 1
+            raise ValueError(f"attempt {n}")
+    assert (row(db)["status"], row(db)["attempts"]) == ("ignored", 3)
+    assert [e["message"] for e in jobs.job_errors(db, "j")] == [f"attempt {n}" for n in (2, 1, 0)]
+    with pytest.raises(JobIgnored) as refused, jobs.start(db, "j"):
+        pass
+    assert refused.value.sqlstate == "PT410"
+    jobs.retry(db, "j")
+    with jobs.start(db, "j") as job:
+        assert job.attempt == 1
+    assert row(db)["attempts"] == 0
+    assert len(jobs.job_errors(db, "j")) == 3
+
+
+def test_success_resets_the_attempts(db: Connection) -> None:
+    for fails in (True, True, False, True, True):
+        with jobs.start(db, "j", max_attempts=3, skip_error=True):
+            if fails:
+                raise ValueError
+    assert (row(db)["status"], row(db)["attempts"]) == ("failed", 2)
+
+
+def test_an_interrupted_block_hands_the_job_back(db: Connection) -> None:
+    with pytest.raises(KeyboardInterrupt), jobs.start(db, "j") as job:
+        job.save(page=4)
+        raise KeyboardInterrupt
+    assert (row(db)["status"], row(db)["attempts"]) == ("pending", 0)
+    assert error_names(db) == []
+
+
+def test_a_job_that_runs_is_locked_and_shows_who_runs_it(db: Connection, connect: Connect) -> None:
+    other = connect(application_name="the other one")
+    with jobs.start(other, "j", worker="night shift") as job:
+        (seen,) = jobs.activity(db)
+        assert (seen["pid"], seen["application"]) == (pid(other), "the other one")
+        assert (seen["worker"], seen["lock"], seen["state"]) == ("night shift", "held", "idle")
+        with pytest.raises(Locked) as refused, jobs.start(db, "j"):
+            pass
+        assert refused.value.sqlstate == "PT423"
+        job.save(n=1)
+    assert jobs.activity(db) == []
+    assert one(db, LOCKS) == 0
+
+
+def test_the_heart_keeps_a_lease_through_a_query_that_is_longer(
+    db: Connection, connect: Connect
+) -> None:
+    """The long query waits for an advisory lock of the test's."""
+    db.execute("select pg_advisory_lock(1, 1)")
+    conn = connect()
+
+    def long() -> None:
+        with jobs.start(conn, "j", lease=1.2):
+            conn.execute("select pg_advisory_lock(1, 1)")
+
+    running = begin(long)
+    until(lambda: one(db, "select count(*) from publish.job_activity where state = 'active'"))
+    began = one(db, "select since from publish.job_activity")
+    until(
+        lambda: one(db, "select beat_at > %s + interval '1.5 s' from publish.job_activity", began)
+    )
+    with pytest.raises(Locked), jobs.start(db, "j"):
+        pass
+    db.execute("select pg_advisory_unlock(1, 1)")
+    running.result(PATIENCE)
+    assert row(db)["status"] == "succeeded"
+    assert error_names(db) == []
+
+
+def test_the_heart_connects_again_when_its_session_is_terminated(
+    db: Connection, connect: Connect
+) -> None:
+    conn = connect()
+    heart = (
+        "select pid from pg_stat_activity"
+        " where query like '%%publish_job_beat%%' and datname = current_database()"
+        " and pid <> pg_backend_pid()"
+    )
+    with jobs.start(conn, "j", lease=3):
+        first = until(lambda: db.execute(heart).fetchone())[0]
+        db.execute("select pg_terminate_backend(%s)", [first])
+        until(lambda: db.execute(heart).fetchone() not in (None, (first,)))
+        since = until(lambda: one(db, "select beat_at from publish.job"))
+        until(lambda: one(db, "select beat_at > %s from publish.job", since))
+    assert row(db)["status"] == "succeeded"
+
+
+def test_the_heart_does_not_wait_for_the_transaction_of_a_save(
+    db: Connection, connect: Connect
+) -> None:
+    """It beats for other jobs too. While that transaction lasts, nobody else can have the job."""
+    conn, other = connect(), connect()
+    with jobs.start(conn, "j", lease=60) as job:
+        with conn.transaction():
+            job.save(n=1)
+            beat = "select publish_job_beat('j', %s)"
+            assert one(db, beat, job.token) is None
+            with pytest.raises(Locked), jobs.start(other, "j"):
+                pass
+        assert one(db, beat, job.token) is not None
+
+
+def test_a_lost_lease_stops_the_block_at_its_next_save(db: Connection, connect: Connect) -> None:
+    reached = []
+    with pytest.raises(StaleToken) as refused, jobs.start(connect(), "j") as job:
+        db.execute("update publish.job set due_at = clock_timestamp()")
+        reached.append("before")
+        job.save(n=1)
+        reached.append("after")
+    assert refused.value.sqlstate == "PT409"
+    assert reached == ["before"]
+    assert row(db)["status"] == "running"  # and due to be taken over
+    assert row(db)["data"] == {}
+
+
+def test_a_lost_lease_is_raised_at_the_end_even_with_skip_error(
+    db: Connection, connect: Connect
+) -> None:
+    with pytest.raises(StaleToken), jobs.start(connect(), "j", skip_error=True):
+        db.execute("update publish.job set due_at = clock_timestamp()")
+    with jobs.start(db, "j") as job:
+        assert job.attempt == 2
+    assert error_names(db) == ["lost"]
+
+
+def test_a_cancelled_job_stops_at_its_next_save(db: Connection, connect: Connect) -> None:
+    with pytest.raises(StaleToken), jobs.start(connect(), "j") as job:
+        assert jobs.cancel(db, "j") is True
+        job.save(n=1)
+    assert (row(db)["status"], row(db)["error"]) == ("ignored", "cancelled")
+    assert jobs.cancel(db, "j") is False
+
+
+def test_a_save_in_a_transaction_commits_or_not_with_the_work(
+    db: Connection, connect: Connect
+) -> None:
+    conn = connect()
+    conn.execute("create table work (n int)")
+    with pytest.raises(ZeroDivisionError), jobs.start(conn, "j") as job:
+        for n in (1, 2, 3):
+            with conn.transaction():
+                conn.execute("insert into work values (%s)", [n])
+                job.save(n=n)
+                assert one(db, "select coalesce((data ->> 'n')::int, 0) from publish.job") == n - 1
+                _ = 1 / (n - 3)
+    assert row(db)["data"] == {"n": 2}
+    assert one(db, "select max(n) from work") == 2
+
+
+def test_a_connection_without_autocommit_commits_on_success_and_rolls_back_on_an_exception(
+    db: Connection, connect: Connect
+) -> None:
+    db.execute("create table work (n int)")
+    conn = connect(autocommit=False)
+    with jobs.start(conn, "j"):
+        assert row(db)["status"] == "running"  # the start is committed
+        conn.execute("insert into work values (1)")
+    assert row(db)["status"] == "succeeded"
+    with pytest.raises(ValueError, match="no"), jobs.start(conn, "j"):
+        conn.execute("insert into work values (2)")
+        raise ValueError("no")
+    assert one(db, "select array_agg(n) from work") == [1]
+    assert row(db)["status"] == "failed"
+    assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def test_a_commit_that_fails_is_the_jobs_failure(db: Connection, connect: Connect) -> None:
+    db.execute("create table work (n int primary key deferrable initially deferred)")
+    conn = connect(autocommit=False)
+    with pytest.raises(DatabaseError) as failed, jobs.start(conn, "j"):
+        conn.execute("insert into work values (1), (1)")
+    assert failed.value.sqlstate == "23505"
+    assert (row(db)["status"], error_names(db)) == ("failed", ["23505"])
+
+
+def test_a_start_inside_a_transaction_is_refused(connect: Connect) -> None:
+    conn = connect()
+    with conn.transaction(), pytest.raises(BadArgument), jobs.start(conn, "j"):
+        pass
+    assert jobs.listing(conn) == []
+
+
+def test_a_row_factory_of_the_callers_is_no_hindrance(connect: Connect) -> None:
+    conn = connect(row_factory=dict_row)
+    with jobs.start(conn, "j") as job:
+        job.save(n=1)
+    assert row(conn)["data"] == {"n": 1}
+
+
+def test_a_server_that_is_gone_is_said_by_the_first_call(connect: Connect) -> None:
+    conn = connect()
+    conn.close()
+    with pytest.raises(ConnectionFailed), jobs.start(conn, "j"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"x": object()}, {"x": float("nan")}, {"x": float("inf")}, {"x": "\0"}, {"x": b"bytes"},
+     {"x": {1: {(1, 2): 3}}}, {"x": "x" * 1_048_577}],
+    ids=["object", "NaN", "infinity", "NUL", "bytes", "a tuple as key", "over 1 MB"],
+)  # fmt: skip
+def test_data_that_is_no_json_or_too_large_is_refused_and_the_job_goes_on(
+    db: Connection, data: dict[str, Any]
+) -> None:
+    with pytest.raises(BadArgument):
+        jobs.add(db, "j", "k", data)
+    with jobs.start(db, "j") as job:
+        with pytest.raises(BadArgument):
+            job.save(**data)
+        job.save(ok=1)
+    assert row(db)["data"] == {"ok": 1}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"id": "x" * 10_000}, {"id": ""}, {"kind": ""}, {"max_attempts": 0}, {"lease": 0},
+     {"lease": -1}],
+    ids=str,
+)  # fmt: skip
+def test_a_bad_argument_is_refused(db: Connection, arguments: dict[str, Any]) -> None:
+    with pytest.raises(BadArgument), jobs.start(db, **({"id": "j"} | arguments)):
+        pass
+    with pytest.raises(BadArgument):
+        jobs.add(db, "p", "k", priority=-1)
+    assert [job["id"] for job in jobs.listing(db, status="running")] == []
+
+
+def test_adding_a_job_again_changes_nothing(db: Connection) -> None:
+    assert jobs.add(db, "j", "k", {"n": 1}) is True
+    assert jobs.add(db, "j", "other", {"n": 2}) is False
+    with jobs.start(db, "j", kind="third", data={"n": 3}) as job:
+        assert (job.kind, job.data) == ("k", {"n": 1})
