@@ -176,12 +176,16 @@ def _installed(conn: Connection) -> dict[str, str]:
 
 
 def _functions(conn: Connection) -> set[str]:
-    """Names of the functions that are there: a dump of schema publish alone leaves out public's."""
+    """Names of the functions and views that are there: a dump of schema publish alone leaves out
+    public's."""
     rows = conn.execute(
         "select p.proname from pg_catalog.pg_proc p"
         " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
         " where n.nspname = case when starts_with(p.proname, 'publish_')"
         " then 'public' else 'publish' end"
+        " union all select c.relname from pg_catalog.pg_class c"
+        " join pg_catalog.pg_namespace n on n.oid = c.relnamespace and n.nspname = 'publish'"
+        " where c.relkind = 'v'"
     )
     return {name for (name,) in rows}
 
