@@ -16,7 +16,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from pgpublish import __version__, capture, feed, migrate, operate
+from pgpublish import __version__, capture, deliver_cli, feed, migrate, operate
 from pgpublish import drain as drain_room
 from pgpublish.console import (
     Commands,
@@ -216,3 +216,7 @@ def demo(keep: Path | None) -> None:
     from pgpublish import demo as script
 
     script.run(keep)
+
+
+for command in deliver_cli.COMMANDS:
+    main.add_command(command)

@@ -43,3 +43,11 @@ def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
         raise translate(error) from error
     assert row is not None, query
     return tuple(row)
+
+
+def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
+    """All rows of one function call. Raises the PublishError its SQLSTATE stands for."""
+    try:
+        return [tuple(row) for row in conn.execute(query, arguments).fetchall()]
+    except psycopg.Error as error:
+        raise translate(error) from error

@@ -111,11 +111,14 @@ begin
       into publish_settle.parked, publish_settle.dead, v_tried, v_endpoint, v_retry_after;
 
     publish_settle.sent := greatest(v_batch.claimed - publish_settle.parked, 0);
+    -- One change that is refused says nothing of the endpoint; a whole batch does, as where the URL
+    -- or a secret is wrong.
     v_batch.failures := case when publish_settle.sent > 0 then 0
-                             when v_endpoint > 0 then v_batch.failures + 1
-                             when v_tried > 0 then 0
+                             when v_endpoint > 0 or v_tried > 1
+                                  or v_tried > 0 and v_batch.failures > 0
+                               then v_batch.failures + 1
                              else v_batch.failures end;
-    if v_batch.failures > 0 and v_endpoint > 0 or v_retry_after > 0 then
+    if v_batch.failures > 0 and v_tried > 0 or v_retry_after > 0 then
       v_batch.resume_at := v_now + greatest(
         case when v_batch.failures > 0
              then publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
