@@ -6,7 +6,6 @@ followed), timeouts and broken answers; any other status rejects the one message
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import time
@@ -20,7 +19,15 @@ from yarl import URL
 
 from pgpublish import __version__
 from pgpublish.errors import BadArgument
-from pgpublish.sinks import Failure, FailureClass, Message, Options, cloudevents, signature
+from pgpublish.sinks import (
+    Failure,
+    FailureClass,
+    Message,
+    Options,
+    background,
+    cloudevents,
+    signature,
+)
 from pgpublish.sinks.address import is_public
 from pgpublish.sinks.concurrent import send_all
 
@@ -48,22 +55,18 @@ class Webhook:
         if ca := options.text("ca"):
             self.tls.load_verify_locations(ca)
         self.clock = clock
-        self._runner = asyncio.Runner()
         self._session: aiohttp.ClientSession | None = None
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
-        return self._runner.run(self._send(messages, stop))
+        return background.run(self._send(messages, stop))
 
     def close(self) -> None:
         if self._session is not None:
-            self._runner.run(self._session.close())
-        self._runner.close()
+            background.run(self._session.close())
 
     async def _send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
         if self._session is None:
             self._session = self._open()
-        await asyncio.sleep(0)  # see which kept connections the other side has closed meanwhile
-        await asyncio.sleep(0)
         return await send_all(self._post, messages, stop, concurrency=self.concurrency)
 
     def _open(self) -> aiohttp.ClientSession:
