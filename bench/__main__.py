@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import capture, drain, feed, flat, latency, wal, worker
+from bench import capture, deliver, drain, feed, flat, latency, wal, worker
 from bench.measure import Line
 from bench.server import SETTINGS, Bench, running
 
@@ -25,6 +25,7 @@ LINES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "e": feed.run,
     "f": wal.run,
     "g": flat.run,
+    "h": deliver.run,
 }
 
 ROW = "{:1}  {:50} {:>10} {:>10} {:9} {:>7} {:>13}  {:>7} {:6} {}"
