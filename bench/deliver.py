@@ -89,9 +89,10 @@ def messages(conn: Connection, count: int) -> list[Message]:
     """The feed as the worker would send it, made before the bare loops start."""
     rows = conn.execute(
         "select 'x/' || p.rev, '/bench', p.rev, p.kind, p.pub_id::text, 1, false,"
-        " p.payload::text, p.updated_at from publish.published p order by p.rev limit %s", [count],
+        " p.payload::text, null, 0, p.updated_at::text"
+        " from publish.published p order by p.rev limit %s", [count],
     ).fetchall()  # fmt: skip
-    return [Message(*row[:7], row[7].encode(), {}, 0, row[8]) for row in rows]
+    return [Message._make(row) for row in rows]
 
 
 def work(url: str, conn: Connection, name: str, count: int) -> float:

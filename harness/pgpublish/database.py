@@ -48,6 +48,6 @@ def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
 def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
     """All rows of one function call. Raises the PublishError its SQLSTATE stands for."""
     try:
-        return [tuple(row) for row in conn.execute(query, arguments).fetchall()]
+        return conn.execute(query, arguments).fetchall()
     except psycopg.Error as error:
         raise translate(error) from error

@@ -20,6 +20,7 @@ from typing import Any
 
 import psycopg
 from psycopg.adapt import Loader
+from psycopg.types.string import TextLoader
 
 from pgpublish import sinks
 from pgpublish.database import Connection, call, rows
@@ -61,17 +62,21 @@ class Claimed:
     lost: Event = field(default_factory=Event)
 
 
-class _Text(Loader):
-    """jsonb as its text: the payload is passed on, not read."""
+class _Time(Loader):
+    """A timestamp of a session in UTC as RFC 3339 has it."""
 
-    def load(self, data: Any) -> bytes:
-        return bytes(data)
+    def load(self, data: Any) -> str:
+        return bytes(data).decode().replace(" ", "T") + ":00"
 
 
 def prepare(conn: Connection) -> Connection:
-    """A worker's session: payloads come as text."""
+    """A worker's session: what is only passed on comes as text."""
     conn.execute("set default_transaction_isolation to 'read committed'")
-    conn.adapters.register_loader("jsonb", _Text)
+    conn.execute("set timezone to 'UTC'")
+    conn.execute("set datestyle to 'ISO'")
+    conn.adapters.register_loader("jsonb", TextLoader)
+    conn.adapters.register_loader("uuid", TextLoader)
+    conn.adapters.register_loader("timestamptz", _Time)
     return conn
 
 
@@ -80,14 +85,14 @@ def worker_name() -> str:
 
 
 def claim(conn: Connection, name: str, worker: str, batch: int) -> list[tuple[Any, ...]]:
-    """Rows of publish_claim. conn is prepared. Raises NotDefined, CursorInvalid."""
-    return rows(conn, "select * from public.publish_claim(%s, %s, %s)", name, worker, batch)
-
-
-def message(row: tuple[Any, ...]) -> Message:
-    _, _, _, id, source, rev, kind, pub_id, version, deleted, data, headers, attempts, at = row
-    return Message(id, source, rev, kind, str(pub_id), version, deleted, data,
-                   json.loads(headers) if headers else {}, attempts, at)  # fmt: skip
+    """Rows of publish_claim: token, lane, and what a Message has. conn is prepared. Raises
+    NotDefined, CursorInvalid."""
+    return rows(
+        conn,
+        "select token, lane, id, source, rev, kind, pub_id, schema_version, deleted, payload,"
+        " headers, attempts, updated_at from public.publish_claim(%s, %s, %s)",
+        name, worker, batch,
+    )  # fmt: skip
 
 
 def settle(
@@ -278,7 +283,7 @@ class Worker:
             self.changed.set()
             return False
         token, lane = found[0][:2]
-        messages = [message(row) for row in found]
+        messages = [Message._make(row[2:]) for row in found]
         claimed = Claimed(token, lane, messages, lease_s, began + lease_s / 3)
         with self.lock:
             self.held[token] = claimed

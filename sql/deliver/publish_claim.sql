@@ -18,6 +18,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_subscription publish.subscription := publish.check_subscription(publish_claim.subscription);
@@ -27,6 +28,7 @@ declare
   v_now timestamptz;
   v_limit int;
   v_source text;
+  v_epoch publish.epoch;
 begin
   if coalesce(publish_claim.batch, 0) < 1 or coalesce(publish_claim.worker, '') = '' then
     raise exception 'batch must be 1 or more, and a worker has a name' using
@@ -46,6 +48,8 @@ begin
     return;
   end if;
   v_source := coalesce(v_subscription.options ->> 'source', '/pgpublish/' || current_database());
+
+  select e.* into v_epoch from publish.epoch e order by e.epoch_no desc limit 1;
 
   -- The lane that was served longest ago comes first.
   for v_lane in
@@ -108,8 +112,9 @@ begin
          order by k.next_attempt_at
          limit (v_limit + 1) / 2
       ),
-      item as materialized (
-        select p.*, d.attempts, true as held, d.next_attempt_at
+      item as (
+        select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.headers,
+               p.updated_at, d.attempts, true as held, d.next_attempt_at
           from due d
          cross join lateral (
            select p.*
@@ -119,36 +124,37 @@ begin
             limit 1
          ) p
         union all
-        select p.*, coalesce(k.attempts, 0), k.pub_id is not null, null
+        select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.headers,
+               p.updated_at, coalesce(k.attempts, 0), k.pub_id is not null, null
           from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_feed.head,
                                     v_limit - (select count(*) from due)::int) p
-          left join publish.parked k
-            on k.subscription_id = v_subscription.subscription_id and k.pub_id = p.pub_id
+          left join lateral (
+            select k.pub_id, k.attempts
+              from publish.parked k
+             where k.subscription_id = v_subscription.subscription_id and k.pub_id = p.pub_id
+             limit 1
+          ) k on true
       ),
-      fitting as materialized (
-        select i.*
-          from (
-            select i.*, row_number() over w = 1
-                   or sum(case when i.payload is null
-                                 or pg_column_size(i.payload) < 2000
-                                    and pg_column_compression(i.payload) is null then 0
-                               else octet_length(i.payload::text) end) over w
-                      <= 32 * 1024 * 1024 as fits
-              from item i
-            window w as (order by i.next_attempt_at, i.rev rows unbounded preceding)
-          ) i
-         where i.fits
+      sized as materialized (
+        select i.*, row_number() over w = 1
+               or sum(case when i.payload is null
+                             or pg_column_size(i.payload) < 2000
+                                and pg_column_compression(i.payload) is null then 0
+                           else octet_length(i.payload::text) end) over w
+                  <= 32 * 1024 * 1024 as fits
+          from item i
+        window w as (order by i.next_attempt_at, i.rev rows unbounded preceding)
       ),
       extent as (
         select (select count(*) from due) as due,
-               (select count(*) from item i) - (select count(*) from fitting f) as left_over,
-               (select count(*) from fitting f) as claimed,
-               (select count(*) from item i where i.next_attempt_at is not null) as retries,
-               (select count(*) from fitting f where f.next_attempt_at is null) as fresh,
-               (select max(f.rev) from fitting f where f.next_attempt_at is null) as last_rev,
-               (select max(f.next_attempt_at) from fitting f) as last_retry,
-               (select coalesce(array_agg(f.pub_id) filter (where f.held), '{}')
-                  from fitting f) as held_ids
+               count(*) filter (where not z.fits) as left_over,
+               count(*) filter (where z.fits) as claimed,
+               count(z.next_attempt_at) as retries,
+               count(*) filter (where z.fits and z.next_attempt_at is null) as fresh,
+               max(z.rev) filter (where z.fits and z.next_attempt_at is null) as last_rev,
+               max(z.next_attempt_at) filter (where z.fits) as last_retry,
+               coalesce(array_agg(z.pub_id) filter (where z.fits and z.held), '{}') as held_ids
+          from sized z
       ),
       claimed as (
         insert into publish.batch as b
@@ -170,19 +176,20 @@ begin
          where e.claimed > 0 or v_feed.head > v_state.cursor
         returning b.token, b.lane, b.lease_until
       )
-      select c.token, c.lane, c.lease_until, format('%s/%s', e.epoch, f.rev), v_source, f.rev,
-             f.kind, f.pub_id, f.schema_version, f.deleted, f.payload, f.headers, f.attempts,
-             f.updated_at
-        from fitting f
+      select c.token, c.lane, c.lease_until,
+             case when z.rev > v_epoch.first_rev then v_epoch.epoch else (
+               select e.epoch
+                 from publish.epoch e
+                where e.first_rev < z.rev
+                order by e.epoch_no desc
+                limit 1
+             ) end || '/' || z.rev, v_source, z.rev,
+             z.kind, z.pub_id, z.schema_version, z.deleted, z.payload, z.headers, z.attempts,
+             z.updated_at
+        from sized z
        cross join claimed c
-        left join lateral (
-          select e.epoch
-            from publish.epoch e
-           where e.first_rev < f.rev
-           order by e.epoch_no desc
-           limit 1
-        ) e on true
-       order by f.next_attempt_at, f.rev;
+       where z.fits
+       order by z.next_attempt_at, z.rev;
     if found then
       return;
     end if;

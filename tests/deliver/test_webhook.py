@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import ssl
 from pathlib import Path
 from threading import Event
@@ -29,7 +30,7 @@ def change(n: int, **more: Any) -> Message:
     values: dict[str, Any] = {
         "id": f"epoch/{n}", "source": "/pgpublish/test", "rev": n, "kind": "note",
         "pub_id": f"00000000-0000-4000-8000-{n:012d}", "schema_version": 1, "deleted": False,
-        "data": b'{"n": %d}' % n, "headers": {}, "attempts": 0, "time": NOW,
+        "data": f'{{"n": {n}}}', "headers": None, "attempts": 0, "time": NOW.isoformat(),
     } | more  # fmt: skip
     return Message(**values)
 
@@ -49,7 +50,7 @@ def kinds(failures: list[Failure]) -> list[str]:
 def test_a_change_is_a_cloudevent_in_json() -> None:
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "x": 1}
     with receiving() as endpoint:
-        assert send([change(7, headers=trace, kind="café")], url=endpoint.url) == []
+        assert send([change(7, headers=json.dumps(trace), kind="café")], url=endpoint.url) == []
     (request,) = endpoint.requests
     assert request.headers["content-type"].startswith("application/cloudevents+json")
     assert request.event == {

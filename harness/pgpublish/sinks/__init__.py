@@ -16,10 +16,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.metadata import entry_points
 from threading import Event
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pgpublish.errors import BadArgument, MissingPart, NotDefined
 
@@ -29,10 +28,9 @@ GRACE_S = 5.0  # that what is in flight may take after stop is set
 FailureClass = Literal["encoding", "endpoint", "rejected", "gone", "unknown", "unsent"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One change to deliver. id: epoch/rev. data: the payload as JSON text; None: deleted.
-    attempts: failures before this one."""
+class Message(NamedTuple):
+    """One change to deliver, as publish_claim returns it. id: epoch/rev. data: the payload as JSON
+    text; None: deleted. headers: JSON text. attempts: failures before this one. time: RFC 3339."""
 
     id: str
     source: str
@@ -41,10 +39,10 @@ class Message:
     pub_id: str
     schema_version: int
     deleted: bool
-    data: bytes | None
-    headers: Mapping[str, Any]
+    data: str | None
+    headers: str | None
     attempts: int
-    time: datetime
+    time: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ class Kafka:
     def _produce(
         self, producer: Producer, message: Message, outcome: dict[str, KafkaError | None]
     ) -> None:
-        headers, _ = binary(message, "ce_")
+        headers, body = binary(message, "ce_")
+        value = None if message.data is None else body
 
         def delivered(error: KafkaError | None, _: object) -> None:
             outcome[message.pub_id] = error
@@ -65,7 +66,7 @@ class Kafka:
         for _ in range(100):
             try:
                 producer.produce(
-                    self.topic, key=message.pub_id.encode(), value=message.data,
+                    self.topic, key=message.pub_id.encode(), value=value,
                     headers=[(name, value.encode()) for name, value in headers.items()],
                     on_delivery=delivered,
                 )  # fmt: skip
