@@ -27,11 +27,12 @@ from bench.latency import cpu
 from bench.measure import Line, Target, rates, seconds
 from bench.server import Bench, Connection, connect
 from pgpublish import database, deliver
-from pgpublish.sinks import Message, cloudevents
+from pgpublish.sinks import Message, cloudevents, signature
 
-BATCH = 500
+BATCH = 1000
 CONCURRENCY = 10
-ROUNDS = 3
+ROUNDS = 5
+SECRET = "whsec_" + "QUJD" * 8
 
 # A local endpoint that costs little: answers 204 to whatever request is complete.
 ENDPOINT = """
@@ -142,25 +143,30 @@ def against(
 def webhook(bench: Bench) -> Iterator[Line]:
     with process(lambda port, _: [sys.executable, "-c", ENDPOINT, str(port)]) as port:
         url = f"http://127.0.0.1:{port}/"
+        keys = signature.keys([SECRET])
+
+        def headers(message: Message) -> dict[str, str]:
+            body = cloudevents.structured(message)
+            signed = signature.headers(keys, message.id, 1, body)
+            return {"content-type": cloudevents.STRUCTURED} | signed
 
         async def post(sent: Sequence[Message]) -> float:
-            waiting = iter([cloudevents.structured(message) for message in sent])
+            waiting = iter([(cloudevents.structured(m), headers(m)) for m in sent])
             async with aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONCURRENCY)
             ) as session:
 
                 async def loop() -> None:
-                    for body in waiting:
-                        async with session.post(url, data=body) as response:
+                    for body, head in waiting:
+                        async with session.post(url, data=body, headers=head) as response:
                             await response.read()
 
                 began = time.perf_counter()
                 await asyncio.gather(*(loop() for _ in range(CONCURRENCY)))
                 return time.perf_counter() - began
 
-        secret = "whsec_" + "QUJD" * 8
         options = {"url": url, "allow_private": True, "concurrency": CONCURRENCY,
-                   "secrets": [secret]}  # fmt: skip
+                   "secrets": [SECRET]}  # fmt: skip
         yield from against(bench, f"webhook, signed, {CONCURRENCY} at a time", 5000, 0.7,
                            "webhook", options, lambda sent: asyncio.run(post(sent)))  # fmt: skip
 

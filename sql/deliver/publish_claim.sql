@@ -24,7 +24,8 @@ declare
   v_subscription publish.subscription := publish.check_subscription(publish_claim.subscription);
   v_lane int;
   v_state publish.batch;
-  v_feed record;
+  v_head bigint;
+  v_broken text;
   v_now timestamptz;
   v_limit int;
   v_source text;
@@ -86,12 +87,12 @@ begin
       v_state.cursor := v_state.cursor_to;
       v_state.retried_to := v_state.retry_to;
     end if;
-    select s.head, s.broken into v_feed
+    select s.head, s.broken into v_head, v_broken
       from publish.cursor_state(v_state.cursor, v_subscription.base, null) s;
-    if v_feed.broken is not null then
+    if v_broken is not null then
       raise exception 'this subscription cannot go on' using
         errcode = 'PT410',
-        detail = format('subscription %L, lane %s: %s', v_subscription.name, v_lane, v_feed.broken),
+        detail = format('subscription %L, lane %s: %s', v_subscription.name, v_lane, v_broken),
         hint = format('Have its consumer drop what it holds, and send all again: '
                       'select publish_seek(%L, 0)', v_subscription.name);
     end if;
@@ -126,8 +127,12 @@ begin
         union all
         select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.headers,
                p.updated_at, coalesce(k.attempts, 0), k.pub_id is not null, null
-          from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_feed.head,
-                                    v_limit - (select count(*) from due)::int) p
+          from (
+            select n.*
+              from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_head, v_limit) n
+             order by n.rev
+             limit v_limit - (select count(*) from due)
+          ) p
           left join lateral (
             select k.pub_id, k.attempts
               from publish.parked k
@@ -163,7 +168,7 @@ begin
         select v_subscription.subscription_id, v_lane,
                case when e.claimed > 0 then publish_claim.worker end, v_state.cursor,
                case when e.left_over > 0 or e.fresh >= v_limit - e.due
-                    then coalesce(e.last_rev, v_state.cursor) else v_feed.head end,
+                    then coalesce(e.last_rev, v_state.cursor) else v_head end,
                v_state.retried_to,
                case when e.retries < e.due then v_state.retried_to
                     when e.left_over > 0 or e.due >= (v_limit + 1) / 2
@@ -173,7 +178,7 @@ begin
                case when e.claimed = 0 then 0 end, case when e.claimed = 0 then 0 end,
                case when e.claimed = 0 then 0 end, case when e.claimed = 0 then v_now end
           from extent e
-         where e.claimed > 0 or v_feed.head > v_state.cursor
+         where e.claimed > 0 or v_head > v_state.cursor
         returning b.token, b.lane, b.lease_until
       )
       select c.token, c.lane, c.lease_until,

@@ -34,17 +34,16 @@ class Redis:
                 "this is no Redis URL", detail="Option url.",
                 hint="Write redis://host:6379/0 or rediss://….",
             ) from error  # fmt: skip
-        self.stream = options.text("stream")
-        self.maxlen = int(options.number("maxlen", 0)) or None
+        maxlen = int(options.number("maxlen", 0))
+        trim = ["MAXLEN", "~", str(maxlen)] if maxlen else []
+        self.command = ["XADD", options.text("stream"), *trim, "*"]
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
         with self.client.pipeline(transaction=False) as pipeline:
             for message in messages:
-                pipeline.xadd(
-                    self.stream,
-                    {"id": message.id, "type": message.kind, "subject": message.pub_id,
-                     "event": structured(message)},
-                    maxlen=self.maxlen, approximate=True,
+                pipeline.execute_command(  # type: ignore[no-untyped-call]
+                    *self.command, "id", message.id, "type", message.kind,
+                    "subject", message.pub_id, "event", structured(message),
                 )  # fmt: skip
             try:
                 answers = pipeline.execute(raise_on_error=False)

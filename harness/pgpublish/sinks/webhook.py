@@ -98,10 +98,10 @@ class Webhook:
             async with self._session.post(
                 self.url, data=body, headers=headers, allow_redirects=False
             ) as response:
+                body = b"" if response.content.at_eof() else await self._drain(response)
                 if 200 <= response.status < 300:
-                    await self._drain(response)
                     return None
-                return self._judge(message, response, await self._drain(response))
+                return self._judge(message, response, body)
         except TimeoutError:
             return Failure(message, "endpoint", f"no answer within {self.timeout:g} s")
         except (aiohttp.ClientError, OSError) as error:
