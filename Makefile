@@ -25,7 +25,7 @@ bench: .venv/dev
 	$(BIN)/python -m bench $(ARGS)
 
 docs: .venv/dev
-	$(BIN)/python tests/doc_session.py README.md
+	$(BIN)/python tests/doc_session.py README.md docs/deliver-webhook.md docs/deliver-broker.md
 	$(BIN)/python tests/test_docs.py
 
 format: .venv/dev

@@ -36,7 +36,7 @@ def outputs(url: str, markdown: str) -> list[str]:
 
 def tidy(output: str) -> str:
     """Leaves out the empty answers of functions that return void."""
-    return re.sub(r" publish_define ?\n-+\n ?\n\n", "", output).strip("\n")
+    return re.sub(r" publish_(define|subscribe) ?\n-+\n ?\n\n", "", output).strip("\n")
 
 
 def masked(text: str) -> str:

@@ -299,6 +299,7 @@ def run_demo(keep: Path) -> None:
     assert figures["read"] == figures["loaded"] == figures["holds"]
     assert figures["suppressed"] > 400
     assert result.stdout.count("deleted=true  gone") == 1
+    assert re.search(r"it has (\d+) of \1\.", result.stdout)
     assert "pgpublish migrate" in result.stdout
 
 

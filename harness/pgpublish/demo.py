@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 import click
 
-from pgpublish import capture, drain, embedded, feed, migrate, operate
+from pgpublish import capture, demo_delivery, drain, embedded, feed, migrate, operate
 from pgpublish.database import Connection, connect
 from pgpublish.errors import MissingPart
 
@@ -229,6 +229,7 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
         f"Head is rev {status.head:,}; {status.depth} rows are left to drain; "
         f"the viewer holds {live:,} airports."
     )
+    demo_delivery.play(conn, viewer.url, say)
 
 
 def show(lines: list[str], say: Callable[[str], None]) -> None:

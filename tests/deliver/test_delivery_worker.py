@@ -469,3 +469,19 @@ def test_two_workers_share_the_lanes_and_send_each_change_once(
             endpoint.wait(lambda e: len(e.requests) == 300)
             until(lambda: settled(db))
     assert sorted(r.data for r in endpoint.requests) == list(range(1, 301))
+
+
+def test_lanes_may_change_while_workers_run(db: Connection, url: str) -> None:
+    notes(db, 400)
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        with working(url, batch=10) as (_, warnings):
+            for lanes in (4, 2, 7, 1):
+                seen = len(endpoint.requests)
+                endpoint.wait(lambda e, seen=seen: len(e.requests) > seen or settled(db))
+                hook(db, endpoint, lanes=lanes)
+                enqueue(db, "note", str(lanes), '"again"')
+                drain_all(db)
+            until(lambda: settled(db))
+    assert delivered(endpoint) == feed(db)
+    assert all("another worker" in warning for warning in warnings)
