@@ -11,8 +11,8 @@ demo: .venv/demo
 test: lint pytest
 
 lint: .venv/dev
-	$(BIN)/ruff format --check harness tests bench
-	$(BIN)/ruff check harness tests bench
+	$(BIN)/ruff format --check harness tests bench examples
+	$(BIN)/ruff check harness tests bench examples
 	$(BIN)/mypy
 
 pytest: .venv/dev
@@ -29,8 +29,8 @@ docs: .venv/dev
 	$(BIN)/python tests/test_docs.py
 
 format: .venv/dev
-	$(BIN)/ruff format harness tests bench
-	$(BIN)/ruff check --fix harness tests bench
+	$(BIN)/ruff format harness tests bench examples
+	$(BIN)/ruff check --fix harness tests bench examples
 
 clean:
 	rm -rf .venv dist bench/results .pytest_cache .mypy_cache .ruff_cache

@@ -4,7 +4,7 @@ import signal
 
 import psycopg
 from delivery import claim, failure, notes, settle, subscribe
-from helpers import one, running_cluster
+from helpers import drain_all, enqueue, one, running_cluster
 from psycopg.rows import namedtuple_row
 
 from pgpublish.migrate import migrate
@@ -33,6 +33,9 @@ def test_a_server_crash_keeps_what_was_settled_and_gives_back_what_was_not(
             assert claim(conn, "s") == []  # leased still
             assert settle(conn, open_batch).sent == 3  # its worker lives and may settle after all
             conn.execute("update publish.parked set next_attempt_at = clock_timestamp()")
-            rest = claim(conn, "s")
+            enqueue(conn, "note", "10", "10")
+            drain_all(conn)  # begins an epoch: the server was started again
+            *rest, new = claim(conn, "s")
             assert sorted(row.rev for row in rest) == [2, 7, 8, 9]
-            assert {row.id for row in rest} <= set(ids)  # a restart changes no message id
+            assert {row.id for row in rest} <= set(ids)  # and yet no message has another id
+            assert new.id.split("/")[0] != ids[0].split("/")[0]

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from conftest import Connect, Connection
 from delivery import claim, failure, notes, settle, subscribe
-from helpers import PATIENCE, begin, drain_all, enqueue, one, pid, until, waits
+from helpers import GATE, PATIENCE, begin, drain_all, enqueue, one, pid, until, waits
 
 
 def test_two_claims_at_once_get_different_lanes(db: Connection, connect: Connect) -> None:
@@ -29,6 +29,32 @@ def test_a_claim_never_waits_for_another(db: Connection, connect: Connect) -> No
     assert claim(db, "s") == []
     first.rollback()
     assert len(claim(db, "s")) == 5
+
+
+def test_a_lane_leased_between_look_and_lock_is_left_alone(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    late, holder = connect(), connect(autocommit=False)
+    holder.execute("lock table publish.lane in exclusive mode")
+    claiming = begin(claim, late, "s")  # has seen a free lane, and waits to lock its row
+    until(lambda: waits(db, pid(late)))
+    assert len(claim(holder, "s")) == 5
+    holder.commit()
+    assert claiming.result(PATIENCE) == []
+
+
+def test_the_lane_served_longest_ago_comes_first(db: Connection) -> None:
+    notes(db, 40)
+    subscribe(db, "s", lanes=3)
+    lanes = []
+    for _ in range(9):
+        batch = claim(db, "s", limit=1)
+        lanes.append(batch[0].lane)
+        settle(db, batch)
+    assert sorted(lanes[:3]) == [0, 1, 2]
+    assert lanes == lanes[:3] * 3
 
 
 def test_a_claim_that_rolls_back_leaves_nothing(db: Connection, connect: Connect) -> None:
@@ -114,10 +140,10 @@ def test_seek_and_lane_changes_fence_batches_in_flight(db: Connection, connect: 
 
 def test_a_lane_change_takes_retries_along(db: Connection) -> None:
     notes(db, 30)
-    subscribe(db, "s", lanes=2)
+    subscribe(db, "s", lanes=5)
     while batch := claim(db, "s"):
         settle(db, batch, [failure(row, "rejected") for row in batch])
-    db.execute("select publish_subscribe('s', 'stdout', lanes => 5)")
+    db.execute("select publish_subscribe('s', 'stdout', lanes => 2)")
     db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
     revs = []
     while batch := claim(db, "s", limit=7):
@@ -140,19 +166,27 @@ def test_pause_waits_for_no_delivery_and_nothing_is_claimed_after_it(
     assert claim(db, "s") == []
 
 
-def test_two_seeks_and_a_settle_do_not_deadlock(db: Connection, connect: Connect) -> None:
-    """A 410 writes the subscription as seek does: both lock it before its lanes."""
+def test_a_410_and_a_seek_do_not_deadlock(db: Connection, connect: Connect) -> None:
+    """A 410 writes the subscription, as seek does: both lock it before any lane."""
     notes(db, 30)
     subscribe(db, "s", lanes=2)
     batch = claim(db, "s")
-    seeker = connect(autocommit=False)
-    seeker.execute("select publish_seek('s', 0)")
+    db.execute(GATE)
+    db.execute(
+        "create function hold() returns trigger security definer language plpgsql as"
+        " $$ begin perform public.gate(7); return null; end $$"
+    )
+    db.execute("create trigger hold after insert on publish.parked execute function hold()")
+    holder, seeker = connect(), connect()
+    holder.execute("select pg_advisory_lock(1, 7)")
     settling = begin(settle, db, batch, [failure(batch[0], "gone")])
-    until(lambda: waits(seeker, pid(db)))
-    seeker.commit()
-    with pytest.raises(psycopg.Error) as caught:
-        settling.result(PATIENCE)
-    assert caught.value.sqlstate == "PT409"
+    until(lambda: waits(holder, pid(db)))  # it has the lane, and will write the subscription
+    seeking = begin(seeker.execute, "select publish_seek('s', 0)")
+    until(lambda: waits(holder, pid(seeker)))
+    holder.execute("select pg_advisory_unlock(1, 7)")
+    assert settling.result(PATIENCE).disabled
+    seeking.result(PATIENCE)
+    assert one(db, "select status from publish.subscription_state") == "disabled"
 
 
 def test_repeatable_read_may_not_claim(connect: Connect) -> None:
@@ -189,6 +223,16 @@ def test_a_clock_that_steps_back_loses_no_retry(db: Connection) -> None:
         " where token = %s", [batch[0].token],
     )  # fmt: skip
     settle(db, batch, [failure(row, "unsent") for row in batch])
+    db.execute("update publish.parked set next_attempt_at = next_attempt_at - interval '1 h'")
+    db.execute("update publish.batch set retry_to = retry_to - interval '1 h'")
+    batch = claim(db, "s")
+    assert len(batch) == 2
+
+    settle(db, batch, [failure(row, "rejected") for row in batch])
+    db.execute("update publish.parked set next_attempt_at = null")
+    db.execute("update publish.batch set retry_to = clock_timestamp() + interval '1 h',"
+               " failures = 0, resume_at = null")  # fmt: skip
+    db.execute("select publish_redrive('s')")
     db.execute("update publish.parked set next_attempt_at = next_attempt_at - interval '1 h'")
     db.execute("update publish.batch set retry_to = retry_to - interval '1 h'")
     assert len(claim(db, "s")) == 2

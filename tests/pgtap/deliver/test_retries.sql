@@ -1,7 +1,7 @@
 -- What fails: parked with backoff, retried with its newest change, dead after max_attempts,
 -- redriven or discarded; lanes that wait for their endpoint; 410.
 begin;
-select plan(67);
+select plan(73);
 
 do $$
 begin
@@ -254,6 +254,34 @@ select results_eq($$select k.attempts, k.last_failed_at is null from publish.par
                   $$values (0, true)$$, 'has no attempt counted');
 select results_eq($$select r.revs[1] = publish_head(), r.sent from pg_temp.go('{}', '') r$$,
                   $$values (true, 1)$$, 'and comes again at once');
+
+-- refused: one says nothing of the endpoint, all of several do
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"v"') from generate_series(1, 3) n;
+  perform publish_drain();
+end
+$$;
+select results_eq($$select r.sent, r.parked from pg_temp.go('{1}', 'rejected', 1) r$$,
+                  $$values (0, 1)$$, 'one is refused');
+select is(l.failures, 0, 'the lane does not wait') from publish.lane_state l;
+select results_eq($$select r.sent, r.parked from pg_temp.go('{2,3}', 'rejected') r$$,
+                  $$values (0, 2)$$, 'two of two are refused');
+select is(l.failures, 1, 'the lane waits') from publish.lane_state l;
+select results_eq(
+  $$select s.sent, s.parked from publish_settle(
+      (select l.token from publish.lane_state l),
+      jsonb_build_array(jsonb_build_object('pub_id', pg_temp.id(2), 'rev', 1,
+                                           'class', 'rejected'))) s$$,
+  $$values (0, 2)$$, 'settled again it says the same');
+select is(max(k.attempts), 1, 'and counts nothing twice') from publish.parked k;
+do $$
+begin
+  perform publish_resume('s');
+  perform pg_temp.all_due();
+  perform pg_temp.go('{}', '');
+end
+$$;
 
 -- 410
 do $$
