@@ -24,6 +24,7 @@ from psycopg.types.string import TextLoader
 
 from pgpublish import sinks
 from pgpublish.database import Connection, call, rows
+from pgpublish.drain import retryable
 from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
 from pgpublish.sinks import Failure, Message, Sink
 
@@ -128,19 +129,23 @@ class Sinks:
         kept = self._open.pop(name, None)
         if kept is None or kept[0] != made_of:
             if kept is not None:
-                kept[1].close()
+                _close(kept[1])
             resolved = sinks.resolve(json.loads(options))
             kept = (made_of, sinks.make(sink, resolved), resolved)
         self._open[name] = kept
         if len(self._open) > KEPT_SINKS:
-            self._open.pop(next(iter(self._open)))[1].close()
+            _close(self._open.pop(next(iter(self._open)))[1])
         return kept[1], kept[2], lease.total_seconds()
 
     def close(self) -> None:
         for _, sink, _ in self._open.values():
-            with suppress(Exception):
-                sink.close()
+            _close(sink)
         self._open.clear()
+
+
+def _close(sink: Sink) -> None:
+    with suppress(Exception):  # what does not end well ends all the same
+        sink.close()
 
 
 def register_sinks(conn: Connection) -> None:
@@ -178,6 +183,7 @@ class Worker:
         self.lock = Lock()
         self.held: dict[int, Claimed] = {}
         self.resting: dict[str, float] = {}
+        self.crashed: list[BaseException] = []
         self.changed = Event()  # there may be something else to wait for
 
     # --- the dispatcher
@@ -218,6 +224,8 @@ class Worker:
         conn.execute("listen publish")
         look_at = earliest = 0.0
         while not self.stop.is_set():
+            if self.crashed:
+                raise self.crashed[0]
             now = self.clock()
             self.extend(conn)
             if now >= look_at:
@@ -237,6 +245,12 @@ class Worker:
     # --- the threads
 
     def serve(self, stop: Event) -> None:
+        try:
+            self._serve(stop)
+        except BaseException as error:
+            self.crashed.append(error)  # the dispatcher raises it
+
+    def _serve(self, stop: Event) -> None:
         """Takes subscriptions from the queue and delivers a batch of each, until stop is set."""
         kept = Sinks()
         conn: Connection | None = None
@@ -321,7 +335,8 @@ class Worker:
         failures: Sequence[Failure],
         hide: Callable[[str], str],
     ) -> tuple[int, int, int]:
-        """Settles on this connection or, if that is lost, on the next one that opens."""
+        """Settles on this connection or, if that is lost, on the next one that opens; again after
+        a timeout."""
         delay = 0.1
         while True:
             try:
@@ -329,10 +344,12 @@ class Worker:
                     with self.connect() as other:
                         return settle(other, claimed.token, failures, hide)
                 return settle(conn, claimed.token, failures, hide)
-            except ConnectionFailed:
-                if self.stop.is_set() or delay > claimed.lease_s:
+            except PublishError as error:
+                lost = isinstance(error, ConnectionFailed)
+                if self.stop.is_set() or delay > claimed.lease_s or not (lost or retryable(error)):
                     raise
-                conn.close()
+                if lost:
+                    conn.close()
                 self.stop.wait(delay)
                 delay *= 2
 
@@ -384,7 +401,11 @@ def run(
                     delay = 0.1
                     worker.dispatch(conn, once=once)
                     return
-            except (ConnectionFailed, psycopg.OperationalError) as error:
+            except (PublishError, psycopg.OperationalError) as error:
+                if isinstance(error, PublishError) and not (
+                    isinstance(error, ConnectionFailed) or retryable(error)
+                ):
+                    raise
                 warn(f"connection lost, trying again in {delay:.1f} s: {error}")
                 stop.wait(delay)
                 delay = min(delay * 2, 10.0)

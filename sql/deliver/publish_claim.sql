@@ -1,6 +1,7 @@
 -- Holds the lane's row lock for this call only; what lasts is the lease. A lane somebody is just
 -- claiming is skipped. READ COMMITTED gives each statement a snapshot taken after that lock. When
--- nothing is claimed, nothing is written, but for a cursor that steps over what is not for it.
+-- nothing is claimed, nothing is written, but for a cursor that steps over what is not for it. Plans
+-- are pinned to indexes that give the order: they are made while nothing is parked.
 create or replace function public.publish_claim(
   subscription text,
   worker text,
@@ -17,6 +18,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -100,8 +102,14 @@ begin
     update publish.parked k
        set class = 'pruned', next_attempt_at = null,
            message = 'the change was pruned before it could be sent'
-     where k.subscription_id = v_subscription.subscription_id and k.lane = v_lane
-       and k.next_attempt_at >= v_state.retried_to and k.next_attempt_at <= v_now
+     where k.subscription_id = v_subscription.subscription_id
+       and k.pub_id = any (array(
+         select d.pub_id
+           from publish.parked d
+          where d.subscription_id = v_subscription.subscription_id and d.lane = v_lane
+            and d.next_attempt_at >= v_state.retried_to and d.next_attempt_at <= v_now
+          order by d.next_attempt_at
+          limit (v_limit + 1) / 2))
        and not exists (select from publish.published p where p.pub_id = k.pub_id);
 
     return query

@@ -284,6 +284,27 @@ def test_what_cannot_be_made_rests_and_nothing_is_claimed(
     assert "webhook-signature" in endpoint.requests[0].headers
 
 
+def test_a_sink_that_cannot_be_made_says_why(db: Connection, url: str) -> None:
+    notes(db, 1)
+    with receiving() as endpoint:
+        hook(db, endpoint, options={"ca": "/nowhere.pem"})
+        with working(url) as (_, warnings):
+            until(lambda: warnings)
+    assert "No such file" in warnings[0]
+
+
+def test_a_thread_that_breaks_ends_the_worker_loudly(db: Connection, url: str) -> None:
+    notes(db, 1)
+
+    def report(delivered: deliver.Delivered) -> None:
+        raise RuntimeError("nobody reads this log")
+
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        with pytest.raises(RuntimeError, match="nobody reads"):
+            deliver.run(lambda: database.connect(url), Event(), report=report)
+
+
 def test_no_secret_is_stored_logged_or_reported(
     db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

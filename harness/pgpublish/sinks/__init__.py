@@ -20,7 +20,7 @@ from importlib.metadata import entry_points
 from threading import Event
 from typing import Any, Literal, NamedTuple, Protocol
 
-from pgpublish.errors import BadArgument, MissingPart, NotDefined
+from pgpublish.errors import BadArgument, MissingPart, NotDefined, PublishError
 
 GROUP = "pgpublish.sinks"
 GRACE_S = 5.0  # that what is in flight may take after stop is set
@@ -147,7 +147,16 @@ def make(name: str, options: Options) -> Sink:
             f"the sink {name} needs a package that is not installed", detail=str(error),
             hint=f"pip install 'pgpublish[{name}]'",
         ) from error  # fmt: skip
-    sink: Sink = factory(options)
+    try:
+        sink: Sink = factory(options)
+    except PublishError:
+        raise
+    except Exception as error:  # a file that is not there, or whatever a third party's raises
+        reason = options.hide(f"{type(error).__name__}: {error}")
+        raise BadArgument(
+            f"the sink {name} cannot be made", detail=reason,
+            hint="Correct the subscription's options.",
+        ) from error  # fmt: skip
     return sink
 
 
