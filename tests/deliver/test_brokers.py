@@ -15,7 +15,7 @@ import confluent_kafka
 import nats
 import pytest
 import redis
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from conftest import Connection
 from delivery import notes, subscribe
 from helpers import PATIENCE, drain_all, enqueue, one, until
@@ -307,7 +307,8 @@ def test_kafka_has_the_feed_keyed_and_with_tombstones(db: Connection, url: str) 
         until(lambda: settled(db))
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "test",
                          "auto.offset.reset": "earliest"})  # fmt: skip
-    consumer.subscribe(["feed"])
+    partitions = cluster.list_topics("feed", timeout=PATIENCE).topics["feed"].partitions
+    consumer.assign([TopicPartition("feed", n, OFFSET_BEGINNING) for n in partitions])
     known: Newest = {}
     places: dict[str, set[int]] = {}
     while known != feed(db):

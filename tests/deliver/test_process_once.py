@@ -43,7 +43,7 @@ def test_the_example_consumer_does_each_change_once_under_crashes_and_redelivery
     db: Connection, url: str
 ) -> None:
     """The consumer is killed again and again, and everything is replayed twice."""
-    count = 150
+    count = 60
     db.execute("create table total (sum bigint not null, events int not null)")
     db.execute("insert into total values (0, 0)")
     notes(db, count)
@@ -57,7 +57,7 @@ def test_the_example_consumer_does_each_change_once_under_crashes_and_redelivery
                     kwargs={"batch": 30, "threads": 1}, daemon=True)  # fmt: skip
     worker.start()
     try:
-        for goal in (20, 60, 110, count, count, count):
+        for goal in (15, 40, count, count, count):
             consumer = subprocess.Popen(
                 [sys.executable, str(EXAMPLE), str(port)],
                 env=os.environ | {"DATABASE_URL": url, "WEBHOOK_SECRET": SECRET},
