@@ -96,12 +96,12 @@ def messages(conn: Connection, count: int) -> list[Message]:
     return [Message._make(row) for row in rows]
 
 
-def work(url: str, conn: Connection, name: str, count: int) -> float:
+def work(url: str, conn: Connection, name: str, count: int, lanes: int) -> float:
     """Seconds from the first claim to the last settle of `count` changes."""
     conn.execute("select publish_seek(%s, 0)", [name])
     before = conn.execute("select max(token) from publish.batch").fetchone()
     assert before is not None
-    deliver.run(lambda: database.connect(url), Event(), names=[name], threads=1, batch=BATCH,
+    deliver.run(lambda: database.connect(url), Event(), names=[name], threads=lanes, batch=BATCH,
                 once=True)  # fmt: skip
     row = conn.execute(
         "select sum(b.sent), extract(epoch from max(b.settled_at) - min(b.claimed_at))::float8"
@@ -112,8 +112,11 @@ def work(url: str, conn: Connection, name: str, count: int) -> float:
     return float(row[1])
 
 
-def subscribe(conn: Connection, name: str, sink: str, **options: object) -> None:
-    conn.execute("select publish_subscribe(%s, %s, %s)", [name, sink, json.dumps(options)])
+def subscribe(conn: Connection, name: str, sink: str, lanes: int = 1, **options: object) -> None:
+    conn.execute(
+        "select publish_subscribe(%s, %s, %s, lanes => %s)",
+        [name, sink, json.dumps(options), lanes],
+    )
 
 
 def against(
@@ -124,19 +127,21 @@ def against(
     sink: str,
     options: dict[str, object],
     bare: Callable[[Sequence[Message]], float],
+    lanes: int = 1,
 ) -> Iterator[Line]:
     count = bench.scaled(full, full // 10)
     with bench.database("bench_deliver") as url, connect(url) as conn:
         publish(conn, count)
-        subscribe(conn, "s", sink, **options)
+        subscribe(conn, "s", sink, lanes, **options)
         sent = messages(conn, count)
         bare(sent[:BATCH])
         rounds = []
         for n in range(ROUNDS):
             theirs = bare(sent) if n % 2 == 0 else 0.0
-            ours = work(url, conn, "s", count)
+            ours = work(url, conn, "s", count, lanes)
             rounds.append((ours, theirs or bare(sent)))
-        yield rates("h", f"{name}, {BATCH} a batch", count, rounds, unit="changes/s",
+        lane = "1 lane" if lanes == 1 else f"{lanes} lanes"
+        yield rates("h", f"{name}, {BATCH} a batch, {lane}", count, rounds, unit="changes/s",
                     against="bare loop of the client", target=Target(target))  # fmt: skip
 
 
@@ -200,7 +205,8 @@ def redis_stream(bench: Bench) -> Iterator[Line]:
             return seconds(go)
 
         options = {"url": f"redis://127.0.0.1:{port}/0", "stream": "feed"}
-        yield from against(bench, "Redis stream", 20_000, 0.6, "redis", options, add)
+        for lanes in (1, 2):
+            yield from against(bench, "Redis stream", 20_000, 0.6, "redis", options, add, lanes)
 
 
 def nats_stream(bench: Bench) -> Iterator[Line]:

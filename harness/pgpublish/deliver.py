@@ -217,7 +217,7 @@ class Worker:
 
     def idle(self) -> bool:
         with self.lock:
-            return not self.busy and self.todo.empty()
+            return not self.busy and not self.queued.total()
 
     def dispatch(self, conn: Connection, *, once: bool = False) -> None:
         """Looks for work until stop is set; once: until there is none now."""
