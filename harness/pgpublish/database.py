@@ -45,7 +45,7 @@ def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
     return tuple(row)
 
 
-def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
+def tuples(conn: Connection, query: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
     """All rows of one function call. Raises the PublishError its SQLSTATE stands for."""
     try:
         return conn.execute(query, arguments).fetchall()

@@ -23,7 +23,7 @@ from psycopg.adapt import Loader
 from psycopg.types.string import TextLoader
 
 from pgpublish import sinks
-from pgpublish.database import Connection, call, rows
+from pgpublish.database import Connection, call, tuples
 from pgpublish.drain import retryable
 from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
 from pgpublish.sinks import Failure, Message, Sink
@@ -88,7 +88,7 @@ def worker_name() -> str:
 def claim(conn: Connection, name: str, worker: str, batch: int) -> list[tuple[Any, ...]]:
     """Rows of publish_claim: token, lane, and what a Message has. conn is prepared. Raises
     NotDefined, CursorInvalid."""
-    return rows(
+    return tuples(
         conn,
         "select token, lane, id, source, rev, kind, pub_id, schema_version, deleted, payload,"
         " headers, attempts, updated_at from public.publish_claim(%s, %s, %s)",
@@ -191,7 +191,9 @@ class Worker:
     def look(self, conn: Connection) -> float:
         """Queues what is ready; returns in how many seconds there may be more."""
         wait = POLL_S
-        for name, ready, wait_s in rows(conn, "select * from publish.deliverable(%s)", self.names):
+        for name, ready, wait_s in tuples(
+            conn, "select * from publish.deliverable(%s)", self.names
+        ):
             if self.resting.get(name, 0.0) > self.clock():
                 continue
             if not ready:
