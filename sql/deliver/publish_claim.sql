@@ -1,7 +1,7 @@
 -- Holds the lane's row lock for this call only; what lasts is the lease. A lane somebody is just
 -- claiming is skipped. READ COMMITTED gives each statement a snapshot taken after that lock. When
--- nothing is claimed, nothing is written, but for a cursor that steps over what is not for it. Plans
--- are pinned to indexes that give the order: they are made while nothing is parked.
+-- nothing is claimed, nothing is written, but for a cursor that steps over what is not for it.
+-- Plans are pinned to indexes that give the order: they are made while nothing is parked.
 create or replace function public.publish_claim(
   subscription text,
   worker text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
 
@@ -176,7 +176,11 @@ async def make_stream(port: int, replicas: int = 1) -> None:
 
 async def stream_info(port: int) -> Any:
     client = await nats.connect(f"nats://127.0.0.1:{port}")
-    info = await client.jetstream().stream_info("FEED")
+    async with asyncio.timeout(PATIENCE):
+        while True:  # while the cluster elects a leader nobody answers
+            with suppress(nats.errors.Error, nats.js.errors.Error):
+                info = await client.jetstream(timeout=1).stream_info("FEED")
+                break
     await client.close()
     return info
 
