@@ -11,8 +11,8 @@ demo: .venv/demo
 test: lint pytest
 
 lint: .venv/dev
-	$(BIN)/ruff format --check harness tests bench
-	$(BIN)/ruff check harness tests bench
+	$(BIN)/ruff format --check harness tests bench examples
+	$(BIN)/ruff check harness tests bench examples
 	$(BIN)/mypy
 
 pytest: .venv/dev
@@ -25,12 +25,12 @@ bench: .venv/dev
 	$(BIN)/python -m bench $(ARGS)
 
 docs: .venv/dev
-	$(BIN)/python tests/doc_session.py README.md docs/first-view.md
+	$(BIN)/python tests/doc_session.py README.md docs/*.md
 	$(BIN)/python tests/test_docs.py
 
 format: .venv/dev
-	$(BIN)/ruff format harness tests bench
-	$(BIN)/ruff check --fix harness tests bench
+	$(BIN)/ruff format harness tests bench examples
+	$(BIN)/ruff check --fix harness tests bench examples
 
 clean:
 	rm -rf .venv dist bench/results .pytest_cache .mypy_cache .ruff_cache

@@ -16,7 +16,7 @@ import servers
 
 from pgpublish.migrate import migrate
 
-VOID = re.compile(r"^ publish_(define|capture) *\n-+\n *\n\n", re.MULTILINE)
+VOID = re.compile(r"^ publish_(define|capture|subscribe) *\n-+\n *\n\n", re.MULTILINE)
 BLOCK = re.compile(r"```sql\n(?P<sql>.*?)```\n```text\n(?P<text>.*?)```", re.DOTALL)
 UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+(\+[\d:]+)?")

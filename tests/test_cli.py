@@ -290,6 +290,7 @@ def run_demo(keep: Path) -> None:
     assert figures["suppressed"] > 400
     assert result.stdout.count("deleted=true  gone") == 1
     assert 60 <= figures["done"] < figures["countries"] == figures["different"]
+    assert re.search(r"it has (\d+) of \1\.", result.stdout)
     assert "pgpublish migrate" in result.stdout
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from pgpublish import __version__, capture_cli, feed, jobs_cli, migrate, operate
+from pgpublish import __version__, capture_cli, deliver_cli, feed, jobs_cli, migrate, operate
 from pgpublish import drain as drain_room
 from pgpublish.console import (
     Commands,
@@ -193,5 +193,5 @@ def demo(keep: Path | None) -> None:
     script.run(keep)
 
 
-for command in (*capture_cli.COMMANDS, *jobs_cli.COMMANDS):
+for command in (*capture_cli.COMMANDS, *deliver_cli.COMMANDS, *jobs_cli.COMMANDS):
     main.add_command(command)

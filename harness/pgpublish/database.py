@@ -53,3 +53,11 @@ def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[dic
             return cursor.execute(query, arguments).fetchall()
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+def tuples(conn: Connection, query: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
+    """All rows of one function call. Raises the PublishError its SQLSTATE stands for."""
+    try:
+        return conn.execute(query, arguments).fetchall()
+    except psycopg.Error as error:
+        raise translate(error) from error

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 import click
 
-from pgpublish import capture, demo_jobs, drain, embedded, feed, migrate, operate
+from pgpublish import capture, demo_delivery, demo_jobs, drain, embedded, feed, migrate, operate
 from pgpublish.database import Connection, connect
 from pgpublish.errors import MissingPart
 
@@ -221,6 +221,7 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
         f"Head is rev {status.head:,}; {status.depth} rows are left to drain; "
         f"the viewer holds {live:,} airports."
     )
+    demo_delivery.play(conn, viewer.url, say)
     demo_jobs.play(conn, viewer.url, say)
 
 

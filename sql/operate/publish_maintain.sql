@@ -32,6 +32,7 @@ begin
                       upper(current_setting('transaction_isolation'))),
       hint = 'Begin the transaction with: begin isolation level read committed';
   end if;
+  perform publish.trim_delivery(publish_maintain.batch);
   publish_maintain.busy := not pg_try_advisory_xact_lock(1886741100, 0);
   publish_maintain.rows_pruned := 0;
   publish_maintain.drains_trimmed := 0;

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(305);
+select plan(430);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -48,6 +48,15 @@ begin
   perform publish_define('article', 'shown');
 end
 $$;
+do $$
+begin
+  perform publish_subscribe(s.name, 'stdout') from (values ('t'), ('u'), ('f')) as s (name);
+  perform publish_enqueue('note', 'flying', '{}');
+  perform publish_drain();
+end
+$$;
+create temp table flying as select c.token from publish_claim('f', 'w') c;
+grant select on flying to public;
 
 -- The API: one call of each function, and by whom it may be made.
 create temp table api (call text, roles text);
@@ -77,6 +86,22 @@ insert into api values
   ($$select publish_define('other')$$,                        '   a'),
   ($$select publish_backfill('article')$$,                    '   a'),
   ($$select publish.estimated_keys('article')$$,              '   a'),
+  ($$select publish_subscribe('s', 'stdout')$$,               '   a'),
+  ($$select publish_claim('t', 'w')$$,                        '  ka'),
+  ($$select publish_settle(token) from flying$$,              '  ka'),
+  ($$select publish_extend(token) from flying$$,              '  ka'),
+  ($$select publish.deliverable()$$,                          '  ka'),
+  ($$select publish.sink_of('t')$$,                           '  ka'),
+  ($$select publish.sink_options('webhook')$$,                '  ka'),
+  ($$select publish_register_sink('own', '{}')$$,             '  ka'),
+  ($$select publish_dead_letters('t')$$,                      '  ka'),
+  ($$select publish_redrive('t')$$,                           '   a'),
+  ($$select publish_discard('t')$$,                           '   a'),
+  ($$select publish_pause('t')$$,                             '   a'),
+  ($$select publish_resume('t')$$,                            '   a'),
+  ($$select publish_seek('t', 0)$$,                           '   a'),
+  ($$select publish_accept('c', 'm')$$,                       'wrka'),
+  ($$select publish_unsubscribe('u')$$,                       '   a'),
   ($$select publish.define('b', null, null, 1, null, null)$$, '   a'),
   ($$select publish_capture('article', 'article')$$,          '   a'),
   ($$select publish.write_capture('article', 'article', 'id', null, false, null, 'public')$$,
@@ -109,7 +134,8 @@ select is_empty(
 create temp table relation as
   select c.oid::regclass::text as name,
          case c.relname when 'file' then 'wrka' when 'job_activity' then '  ka'
-                        else '   a' end as roles
+                        when 'subscription_state' then ' rka' when 'lane_state' then ' rka'
+                        when 'recent_batch' then ' rka' else '   a' end as roles
     from pg_class c
    where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p', 'v')
      and c.relname not like '\_yoyo\_%' and not c.relispartition;

@@ -1,0 +1,417 @@
+"""The delivery worker: claim, commit, send, settle. What to send and when, the database says.
+
+One dispatcher waits for work on a connection of its own and extends leases; each of some threads
+takes a subscription that has work, claims a batch, sends it with no transaction open, and settles.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from threading import Event, Lock, Thread
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.types.string import TextLoader
+
+from pgpublish import sinks
+from pgpublish.database import Connection, call, tuples
+from pgpublish.drain import retryable
+from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
+from pgpublish.sinks import Failure, Message, Sink
+
+POLL_S = 5.0  # also without a notification, which a pooler does not pass on
+WAKE_S = 0.25  # how soon a stop is seen
+LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
+REST_S = 30.0  # that a subscription rests which cannot be claimed, or whose sink cannot be made
+KEPT_SINKS = 64  # open ones in each thread
+Connect = Callable[[], Connection]
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One batch. first_rev, last_rev: of what was in it. duration: seconds from claim to settle."""
+
+    subscription: str
+    lane: int
+    first_rev: int
+    last_rev: int
+    sent: int
+    failed: int
+    dead: int
+    duration: float
+    reason: str | None  # of the first failure
+
+
+@dataclass
+class Claimed:
+    """A batch in hand. lost: the lease went to another worker."""
+
+    token: int
+    lane: int
+    messages: list[Message]
+    lease_s: float
+    extend_at: float
+    lost: Event = field(default_factory=Event)
+
+
+class _Time(Loader):
+    """A timestamp of a session in UTC as RFC 3339 has it."""
+
+    def load(self, data: Any) -> str:
+        return bytes(data).decode().replace(" ", "T") + ":00"
+
+
+def prepare(conn: Connection) -> Connection:
+    """A worker's session: what is only passed on comes as text."""
+    conn.execute("set default_transaction_isolation to 'read committed'")
+    conn.execute("set timezone to 'UTC'")
+    conn.execute("set datestyle to 'ISO'")
+    conn.adapters.register_loader("jsonb", TextLoader)
+    conn.adapters.register_loader("uuid", TextLoader)
+    conn.adapters.register_loader("timestamptz", _Time)
+    return conn
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def claim(conn: Connection, name: str, worker: str, batch: int) -> list[tuple[Any, ...]]:
+    """Rows of publish_claim: token, lane, and what a Message has. conn is prepared. Raises
+    NotDefined, CursorInvalid."""
+    return tuples(
+        conn,
+        "select token, lane, id, source, rev, kind, pub_id, schema_version, deleted, payload,"
+        " headers, attempts, updated_at from public.publish_claim(%s, %s, %s)",
+        name, worker, batch,
+    )  # fmt: skip
+
+
+def settle(
+    conn: Connection, token: int, failures: Sequence[Failure], hide: Callable[[str], str] = str
+) -> tuple[int, int, int]:
+    """Sent, failed and dead. Raises StaleToken."""
+    failed = [
+        {
+            "pub_id": failure.message.pub_id,
+            "rev": failure.message.rev,
+            "class": failure.kind,
+            "message": hide(failure.reason).replace("\0", "")[:1000],
+            "retry_after": failure.retry_after,
+        }
+        for failure in failures
+    ]
+    sent, parked, dead, *_ = call(
+        conn, "select * from public.publish_settle(%s, %s)", token, json.dumps(failed)
+    )
+    return sent, parked, dead
+
+
+class Sinks:
+    """One thread's open sinks, made anew when a subscription's options change."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[object, Sink, sinks.Options]] = {}
+
+    def get(self, conn: Connection, name: str) -> tuple[Sink, sinks.Options, float]:
+        """The sink, its options, and the lease in seconds. Raises PublishError."""
+        sink, options, lease = call(conn, "select * from publish.sink_of(%s)", name)
+        made_of = (sink, options)
+        kept = self._open.pop(name, None)
+        if kept is None or kept[0] != made_of:
+            if kept is not None:
+                _close(kept[1])
+            resolved = sinks.resolve(json.loads(options))
+            kept = (made_of, sinks.make(sink, resolved), resolved)
+        self._open[name] = kept
+        if len(self._open) > KEPT_SINKS:
+            _close(self._open.pop(next(iter(self._open)))[1])
+        return kept[1], kept[2], lease.total_seconds()
+
+    def close(self) -> None:
+        for _, sink, _ in self._open.values():
+            _close(sink)
+        self._open.clear()
+
+
+def _close(sink: Sink) -> None:
+    with suppress(Exception):  # what does not end well ends all the same
+        sink.close()
+
+
+def register_sinks(conn: Connection) -> None:
+    """Tells the database the options of third parties' sinks."""
+    for name, options in sinks.third_party().items():
+        call(conn, "select public.publish_register_sink(%s, %s)", name, json.dumps(options))
+
+
+class Worker:
+    """What the dispatcher and the threads share."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        stop: Event,
+        *,
+        names: list[str] | None = None,
+        batch: int = 500,
+        worker: str | None = None,
+        report: Callable[[Delivered], None] = lambda delivered: None,
+        warn: Callable[[str], None] = lambda message: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.connect = connect
+        self.stop = stop
+        self.names = names
+        self.batch = batch
+        self.worker = worker or worker_name()
+        self.report = report
+        self.warn = warn
+        self.clock = clock
+        self.todo: Queue[str] = Queue()
+        self.queued: Counter[str] = Counter()
+        self.busy = 0
+        self.lock = Lock()
+        self.held: dict[int, Claimed] = {}
+        self.resting: dict[str, float] = {}
+        self.crashed: list[BaseException] = []
+        self.changed = Event()  # there may be something else to wait for
+
+    # --- the dispatcher
+
+    def look(self, conn: Connection) -> float:
+        """Queues what is ready; returns in how many seconds there may be more."""
+        wait = POLL_S
+        for name, ready, wait_s in tuples(
+            conn, "select * from publish.deliverable(%s)", self.names
+        ):
+            if self.resting.get(name, 0.0) > self.clock():
+                continue
+            if not ready:
+                wait = min(wait, wait_s)
+                continue
+            with self.lock:
+                missing = ready - self.queued[name]
+                self.queued[name] += max(0, missing)
+            for _ in range(missing):
+                self.todo.put(name)
+        return wait
+
+    def extend(self, conn: Connection) -> None:
+        """Renews the leases that have run for a third of their time."""
+        with self.lock:
+            due = [c for c in self.held.values() if c.extend_at <= self.clock()]
+        for claimed in due:
+            claimed.extend_at = self.clock() + claimed.lease_s / 3
+            try:
+                call(conn, "select public.publish_extend(%s)", claimed.token)
+            except StaleToken:
+                claimed.lost.set()
+
+    def idle(self) -> bool:
+        with self.lock:
+            return not self.busy and not self.queued.total()
+
+    def dispatch(self, conn: Connection, *, once: bool = False) -> None:
+        """Looks for work until stop is set; once: until there is none now."""
+        conn.execute("listen publish")
+        look_at = earliest = 0.0
+        while not self.stop.is_set():
+            if self.crashed:
+                raise self.crashed[0]
+            now = self.clock()
+            self.extend(conn)
+            if now >= look_at:
+                was_idle = self.idle()
+                wait = self.look(conn)
+                if once and was_idle and self.idle():
+                    return
+                earliest = now + (self.clock() - now) * LOOK_SHARE
+                look_at = max(earliest, now + (WAKE_S if once else wait))
+            timeout = max(0.0, min(WAKE_S, look_at - self.clock()))
+            for _ in conn.notifies(timeout=timeout, stop_after=1):
+                look_at = min(look_at, max(earliest, self.clock()))
+            if self.changed.is_set() or (once and self.idle()):
+                self.changed.clear()
+                look_at = min(look_at, max(earliest, self.clock()))
+
+    # --- the threads
+
+    def serve(self, stop: Event) -> None:
+        try:
+            self._serve(stop)
+        except BaseException as error:
+            self.crashed.append(error)  # the dispatcher raises it
+
+    def _serve(self, stop: Event) -> None:
+        """Takes subscriptions from the queue and delivers a batch of each, until stop is set."""
+        kept = Sinks()
+        conn: Connection | None = None
+        delay = 0.1
+        try:
+            while not (stop.is_set() or self.stop.is_set()):
+                try:
+                    name = self.todo.get(timeout=WAKE_S)
+                except Empty:
+                    continue
+                with self.lock:
+                    self.busy += 1
+                    self.queued[name] -= 1
+                try:
+                    conn = conn or prepare(self.connect())
+                    if self.deliver(conn, kept, name):
+                        with self.lock:
+                            self.queued[name] += 1
+                        self.todo.put(name)
+                    delay = 0.1
+                except ConnectionFailed as error:
+                    conn = None
+                    self.warn(f"connection lost, trying again in {delay:.1f} s: {error.message}")
+                    self.stop.wait(delay)
+                    delay = min(delay * 2, 10.0)
+                except PublishError as error:
+                    self.resting[name] = self.clock() + REST_S
+                    parts = [error.message, error.detail, error.hint]
+                    self.warn(f"{name}: " + "; ".join(part for part in parts if part))
+                finally:
+                    with self.lock:
+                        self.busy -= 1
+        finally:
+            kept.close()
+            if conn is not None:
+                conn.close()
+
+    def deliver(self, conn: Connection, kept: Sinks, name: str) -> bool:
+        """One batch of this subscription. False: nothing to claim. Raises PublishError."""
+        sink, options, lease_s = kept.get(conn, name)
+        began = self.clock()
+        found = claim(conn, name, self.worker, self.batch)
+        if not found:
+            self.changed.set()
+            return False
+        token, lane = found[0][:2]
+        messages = [Message._make(row[2:]) for row in found]
+        claimed = Claimed(token, lane, messages, lease_s, began + lease_s / 3)
+        with self.lock:
+            self.held[token] = claimed
+        try:
+            failures = self.send(sink, claimed)
+            sent, failed, dead = self.settle(conn, claimed, failures, options.hide)
+        except StaleToken as error:
+            self.warn(f"{name}: lane {lane} went to another worker: {error.detail}")
+            return True
+        finally:
+            with self.lock:
+                del self.held[token]
+        revs = [m.rev for m in messages]
+        reason = next((f.reason for f in failures if f.kind != "unsent"), None)
+        self.report(
+            Delivered(name, lane, min(revs), max(revs), sent, failed, dead,
+                      round(self.clock() - began, 4),
+                      options.hide(reason) if reason is not None else None)
+        )  # fmt: skip
+        return True
+
+    def send(self, sink: Sink, claimed: Claimed) -> list[Failure]:
+        """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
+        halt = _Either(self.stop, claimed.lost)
+        try:
+            return sink.send(claimed.messages, halt)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            return [Failure(m, "unknown", reason) for m in claimed.messages]
+
+    def settle(
+        self,
+        conn: Connection,
+        claimed: Claimed,
+        failures: Sequence[Failure],
+        hide: Callable[[str], str],
+    ) -> tuple[int, int, int]:
+        """Settles on this connection or, if that is lost, on the next one that opens; again after
+        a timeout."""
+        delay = 0.1
+        while True:
+            try:
+                if conn.closed:
+                    with self.connect() as other:
+                        return settle(other, claimed.token, failures, hide)
+                return settle(conn, claimed.token, failures, hide)
+            except PublishError as error:
+                lost = isinstance(error, ConnectionFailed)
+                if self.stop.is_set() or delay > claimed.lease_s or not (lost or retryable(error)):
+                    raise
+                if lost:
+                    conn.close()
+                self.stop.wait(delay)
+                delay *= 2
+
+
+class _Either(Event):
+    """Set when one of two events is."""
+
+    def __init__(self, one: Event, other: Event) -> None:
+        super().__init__()
+        self.one = one
+        self.other = other
+
+    def is_set(self) -> bool:
+        return self.one.is_set() or self.other.is_set()
+
+
+def run(
+    connect: Connect,
+    stop: Event,
+    *,
+    names: list[str] | None = None,
+    threads: int = 4,
+    batch: int = 500,
+    once: bool = False,
+    report: Callable[[Delivered], None] = lambda delivered: None,
+    warn: Callable[[str], None] = lambda message: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Delivers these subscriptions, or all, until stop is set; once: until nothing is ready.
+
+    After stop, what is in flight may take sinks.GRACE_S; the rest is handed back. Lost connections
+    are opened again. Raises ConnectionFailed only if the first cannot be opened, and NotDefined for
+    a name that is no subscription.
+    """
+    worker = Worker(connect, stop, names=names, batch=batch, report=report, warn=warn, clock=clock)
+    with connect() as conn:
+        register_sinks(conn)
+        for name in names or []:
+            call(conn, "select * from publish.sink_of(%s)", name)
+    done = Event()
+    pool = [Thread(target=worker.serve, args=(done,), daemon=True) for _ in range(threads)]
+    for thread in pool:
+        thread.start()
+    delay = 0.1
+    try:
+        while not stop.is_set():
+            try:
+                with prepare(connect()) as conn:
+                    delay = 0.1
+                    worker.dispatch(conn, once=once)
+                    return
+            except (PublishError, psycopg.OperationalError) as error:
+                if isinstance(error, PublishError) and not (
+                    isinstance(error, ConnectionFailed) or retryable(error)
+                ):
+                    raise
+                warn(f"connection lost, trying again in {delay:.1f} s: {error}")
+                stop.wait(delay)
+                delay = min(delay * 2, 10.0)
+    finally:
+        done.set()
+        for thread in pool:
+            thread.join(2 * sinks.GRACE_S)

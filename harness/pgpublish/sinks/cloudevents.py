@@ -1,0 +1,69 @@
+"""CloudEvents 1.0: a change as an event, in JSON or as headers.
+
+type is the kind, subject the pub_id, id the epoch and rev. Extensions: sequence (the rev, to
+compare as text), schemaversion, deleted, and the change's traceparent and tracestate.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from pgpublish.sinks import Message
+
+STRUCTURED = "application/cloudevents+json; charset=utf-8"
+JSON = "application/json"
+PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
+
+
+def attributes(message: Message) -> dict[str, Any]:
+    """All but the data."""
+    event = {
+        "specversion": "1.0", "id": message.id, "source": message.source, "type": message.kind,
+        "subject": message.pub_id, "time": message.time, "sequence": f"{message.rev:019d}",
+        "schemaversion": message.schema_version,
+    } | trace(message)  # fmt: skip
+    return event | ({"deleted": True} if message.deleted else {"datacontenttype": JSON})
+
+
+def trace(message: Message) -> dict[str, Any]:
+    headers = json.loads(message.headers) if message.headers else None
+    if not isinstance(headers, dict):
+        return {}
+    return {n: headers[n] for n in ("traceparent", "tracestate") if isinstance(headers.get(n), str)}
+
+
+@lru_cache(maxsize=1000)
+def _same(source: str, kind: str, schema_version: int) -> str:
+    """The attributes that most events share, as the inside of a JSON object."""
+    shared = {"source": source, "type": kind, "schemaversion": schema_version}
+    return json.dumps(shared, ensure_ascii=False)[1:-1]
+
+
+def structured(message: Message) -> bytes:
+    """The event as one JSON document; the payload's text is passed on as it is."""
+    same = _same(message.source, message.kind, message.schema_version)
+    traced = "".join(f', "{n}": {json.dumps(v)}' for n, v in trace(message).items())
+    rest = (
+        ', "deleted": true' if message.data is None
+        else f', "datacontenttype": "{JSON}", "data": {message.data}'
+    )  # fmt: skip
+    return (
+        f'{{"specversion": "1.0", "id": "{message.id}", {same}, "subject": "{message.pub_id}",'
+        f' "time": "{message.time}", "sequence": "{message.rev:019d}"{traced}{rest}}}'
+    ).encode()
+
+
+def binary(message: Message, prefix: str = "ce-") -> tuple[dict[str, str], bytes]:
+    """The event as headers, percent-encoded as the HTTP binding says, and the payload as body."""
+    event = attributes(message)
+    content_type = event.pop("datacontenttype", None)
+    headers = {
+        prefix + name: "true" if value is True else quote(str(value), safe=PRINTABLE)
+        for name, value in event.items()
+    }
+    if content_type:
+        headers["content-type"] = content_type
+    return headers, (message.data or "").encode()

@@ -1,0 +1,71 @@
+"""A Redis stream: one XADD a change, all of a batch in one pipeline.
+
+Fields: id, type, subject, and event, the CloudEvent in JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+import redis
+from redis.exceptions import DataError, RedisError, ResponseError
+
+from pgpublish.errors import BadArgument
+from pgpublish.sinks import Failure, FailureClass, Message, Options
+from pgpublish.sinks.cloudevents import structured
+
+TIMEOUT_S = 10.0
+OURS = ("WRONGTYPE", "ERR")  # answers that a command, not the server, is to blame for
+
+
+class Redis:
+    def __init__(self, options: Options) -> None:
+        timeout = options.number("timeout", TIMEOUT_S)
+        more: dict[str, Any] = {"ssl_ca_certs": ca} if (ca := options.text("ca")) else {}
+        try:
+            self.client = redis.Redis.from_url(
+                options.text("url"), socket_timeout=timeout, socket_connect_timeout=timeout,
+                health_check_interval=30, **more,
+            )  # fmt: skip
+        except ValueError as error:
+            raise BadArgument(
+                "this is no Redis URL", detail="Option url.",
+                hint="Write redis://host:6379/0 or rediss://….",
+            ) from error  # fmt: skip
+        maxlen = int(options.number("maxlen", 0))
+        trim = ["MAXLEN", "~", str(maxlen)] if maxlen else []
+        self.command = ["XADD", options.text("stream"), *trim, "*"]
+
+    def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
+        with self.client.pipeline(transaction=False) as pipeline:
+            for message in messages:
+                pipeline.execute_command(  # type: ignore[no-untyped-call]
+                    *self.command, "id", message.id, "type", message.kind,
+                    "subject", message.pub_id, "event", structured(message),
+                )  # fmt: skip
+            try:
+                answers = pipeline.execute(raise_on_error=False)
+            except (RedisError, OSError) as error:
+                return [
+                    Failure(m, "endpoint", f"{type(error).__name__}: {error}") for m in messages
+                ]
+        return [
+            Failure(m, judge(answer), f"{type(answer).__name__}: {answer}")
+            for m, answer in zip(messages, answers, strict=True)
+            if isinstance(answer, Exception)
+        ]
+
+    def close(self) -> None:
+        self.client.close()
+
+
+def judge(error: Exception) -> FailureClass:
+    """Whether the server refused this one change, or cannot take any (full, loading, read-only)."""
+    if isinstance(error, DataError):
+        return "encoding"
+    # redis-py takes a known prefix off and makes a class of it; what is left is plain.
+    return (
+        "rejected" if type(error) is ResponseError and str(error).startswith(OURS) else "endpoint"
+    )

@@ -1,0 +1,30 @@
+"""JSON lines on standard output, one CloudEvent each: for people and pipes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from threading import Event, Lock
+
+from pgpublish.sinks import Failure, Message, Options
+from pgpublish.sinks.cloudevents import structured
+
+_lock = Lock()  # workers share the stream
+
+
+class Stdout:
+    def __init__(self, options: Options) -> None:
+        pass
+
+    def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
+        text = b"".join(structured(message) + b"\n" for message in messages)
+        try:
+            with _lock:
+                sys.stdout.write(text.decode())
+                sys.stdout.flush()
+        except OSError as error:
+            return [Failure(message, "endpoint", str(error)) for message in messages]
+        return []
+
+    def close(self) -> None:
+        pass

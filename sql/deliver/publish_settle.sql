@@ -1,0 +1,163 @@
+-- Idempotent: a worker that lost the answer settles again and gets it again. Locks in the order of
+-- publish.lock_subscription.
+create or replace function public.publish_settle(
+  token bigint,
+  failed jsonb default '[]',
+  out sent int,
+  out parked int,
+  out dead int,
+  out resume_at timestamptz,
+  out disabled boolean
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_batch publish.batch;
+  v_subscription publish.subscription;
+  v_failed jsonb := coalesce(publish_settle.failed, '[]');
+  v_now timestamptz;
+  v_tried int;
+  v_endpoint int;
+  v_retry_after float8;
+begin
+  if jsonb_typeof(v_failed) <> 'array' or exists (
+    select
+      from jsonb_array_elements(v_failed) as f (item)
+     where jsonb_typeof(f.item) <> 'object'
+        or coalesce(f.item ->> 'pub_id', '') !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        or coalesce(f.item ->> 'rev', '') !~ '^[0-9]{1,18}$'
+        or coalesce(f.item ->> 'class', '')
+           not in ('encoding', 'endpoint', 'rejected', 'gone', 'unknown', 'unsent')
+        or coalesce(jsonb_typeof(f.item -> 'retry_after'), 'null') not in ('number', 'null')
+  ) then
+    raise exception 'failed must say of each change what failed' using
+      errcode = 'PT400',
+      detail = left(v_failed::text, 300),
+      hint = 'Pass [{"pub_id": …, "rev": …, "class": …, "message": …, "retry_after": seconds}] '
+             'with a class of encoding, endpoint, rejected, gone, unknown or unsent.';
+  end if;
+  if v_failed @> '[{"class": "gone"}]' then
+    perform from publish.subscription s
+      where s.subscription_id = (select b.subscription_id
+                                   from publish.batch b
+                                  where b.token = publish_settle.token)
+        for no key update;
+  end if;
+  v_batch := publish.held_batch(publish_settle.token);
+  select s.* into v_subscription
+    from publish.subscription s
+   where s.subscription_id = v_batch.subscription_id;
+  v_now := greatest(clock_timestamp(), v_batch.retry_to);
+
+  if v_batch.settled_at is null and v_failed = '[]' and v_batch.held_ids = '{}' then
+    update publish.batch b
+       set settled_at = clock_timestamp(), sent = b.claimed, failed = 0, dead = 0, failures = 0
+     where b.token = v_batch.token
+    returning b.* into v_batch;
+  elsif v_batch.settled_at is null then
+    with failure as materialized (
+      select distinct on (f.pub_id)
+             f.pub_id, f.rev, f.class, left(coalesce(f.message, ''), 1000) as message,
+             least(greatest(f.retry_after, 0), 86400) as retry_after
+        from jsonb_to_recordset(v_failed)
+               as f (pub_id uuid, rev bigint, class text, message text, retry_after float8)
+       order by f.pub_id, f.rev desc
+    ),
+    known as materialized (
+      select f.*, coalesce(k.attempts, 0) + (f.class <> 'unsent')::int as attempts
+        from failure f
+        left join publish.parked k
+          on k.subscription_id = v_batch.subscription_id and k.pub_id = f.pub_id
+    ),
+    delivered as (
+      delete from publish.parked k
+       where k.subscription_id = v_batch.subscription_id and k.pub_id = any (v_batch.held_ids)
+         and not exists (select from failure f where f.pub_id = k.pub_id)
+    ),
+    kept as (
+      insert into publish.parked as k
+        (subscription_id, pub_id, lane, rev, class, message, attempts, first_failed_at,
+         last_failed_at, next_attempt_at)
+      select v_batch.subscription_id, f.pub_id, v_batch.lane, f.rev, f.class, f.message, f.attempts,
+             case when f.class <> 'unsent' then v_now end,
+             case when f.class <> 'unsent' then v_now end,
+             case when f.class in ('unsent', 'gone') then v_now
+                  when f.attempts < v_subscription.max_attempts then v_now + greatest(
+                    publish.retry_wait(f.attempts, v_subscription.backoff_min,
+                                       v_subscription.backoff_max),
+                    f.retry_after * interval '1 second') end
+        from known f
+      on conflict on constraint parked_pkey do update
+         set rev = excluded.rev, attempts = excluded.attempts,
+             class = case when excluded.class = 'unsent' then k.class else excluded.class end,
+             message = case when excluded.class = 'unsent' then k.message
+                            else excluded.message end,
+             first_failed_at = coalesce(k.first_failed_at, excluded.first_failed_at),
+             last_failed_at = coalesce(excluded.last_failed_at, k.last_failed_at),
+             next_attempt_at = excluded.next_attempt_at
+      returning k.next_attempt_at is null as dead
+    )
+    select (select count(*) from failure), (select count(*) from kept k where k.dead),
+           (select count(*) from failure f where f.class <> 'unsent'),
+           (select count(*) from failure f where f.class = 'endpoint'),
+           (select max(f.retry_after) from failure f where f.class = 'endpoint')
+      into publish_settle.parked, publish_settle.dead, v_tried, v_endpoint, v_retry_after;
+
+    publish_settle.sent := greatest(v_batch.claimed - publish_settle.parked, 0);
+    -- One change that is refused says nothing of the endpoint; a whole batch does, as where the URL
+    -- or a secret is wrong.
+    v_batch.failures := case when publish_settle.sent > 0 then 0
+                             when v_endpoint > 0 or v_tried > 1
+                                  or v_tried > 0 and v_batch.failures > 0
+                               then v_batch.failures + 1
+                             else v_batch.failures end;
+    if v_batch.failures > 0 and v_tried > 0 or v_retry_after > 0 then
+      v_batch.resume_at := v_now + greatest(
+        case when v_batch.failures > 0
+             then publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
+                                     v_subscription.backoff_max) end,
+        v_retry_after * interval '1 second');
+    end if;
+    update publish.batch b
+       set settled_at = clock_timestamp(), sent = publish_settle.sent,
+           failed = publish_settle.parked, dead = publish_settle.dead,
+           failures = v_batch.failures, resume_at = v_batch.resume_at
+     where b.token = v_batch.token
+    returning b.* into v_batch;
+    if v_failed @> '[{"class": "gone"}]' then
+      update publish.subscription s
+         set disabled_at = clock_timestamp(),
+             disabled_reason = coalesce(
+               (select nullif(left(f.item ->> 'message', 1000), '')
+                  from jsonb_array_elements(v_failed) as f (item)
+                 where f.item ->> 'class' = 'gone'
+                 limit 1), 'the endpoint is gone')
+       where s.subscription_id = v_batch.subscription_id and s.disabled_at is null;
+      v_subscription.disabled_at := clock_timestamp();
+    end if;
+  end if;
+  publish_settle.sent := v_batch.sent;
+  publish_settle.parked := v_batch.failed;
+  publish_settle.dead := v_batch.dead;
+  publish_settle.resume_at := v_batch.resume_at;
+  publish_settle.disabled := v_subscription.disabled_at is not null;
+end
+$$;
+comment on function public.publish_settle(bigint, jsonb) is
+  'Ends a batch: what is not listed as failed was delivered, and the cursor moves. failed: '
+  '[{"pub_id", "rev", "class", "message", "retry_after"}] with a class of encoding, endpoint '
+  '(refused, timeout, 5xx, 429), rejected (other 4xx), gone (410: disables the subscription), '
+  'unknown, or unsent (not tried: comes again, no attempt counted). Each is parked for a retry, '
+  'the others do not wait for it; after max_attempts it is a dead letter. Where the endpoint took '
+  'nothing, or said retry_after, the lane waits as well. Errors: PT409 the batch is no longer '
+  'yours, and nothing was changed; PT400 bad argument.';
+revoke all on function public.publish_settle(bigint, jsonb) from public;
+grant execute on function public.publish_settle(bigint, jsonb) to publish_worker, publish_admin;

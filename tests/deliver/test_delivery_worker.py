@@ -1,0 +1,508 @@
+"""The worker against real endpoints: nothing lost, nothing else delayed, and a person sees why."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any
+
+import psycopg
+import pytest
+import receiver
+from conftest import Connect, Connection
+from delivery import claim, notes, settle, subscribe
+from helpers import PATIENCE, drain_all, enqueue, one, running_cluster, until
+from psycopg.rows import dict_row, namedtuple_row
+from receiver import Receiver, Request, receiving
+
+from pgpublish import database, deliver
+from pgpublish.embedded import Cluster
+from pgpublish.errors import NotDefined
+from pgpublish.migrate import migrate
+
+QUICK = {"backoff_min": "1 ms", "backoff_max": "20 ms"}
+
+
+def hook(conn: Connection, endpoint: Receiver, name: str = "s", **settings: Any) -> None:
+    options = {"url": endpoint.url, "allow_private": True} | settings.pop("options", {})
+    subscribe(conn, name, "webhook", options=options, **(QUICK | settings))
+
+
+@contextmanager
+def working(url: str, **options: Any) -> Iterator[tuple[list[deliver.Delivered], list[str]]]:
+    """A worker in this process, with what it reports and warns of."""
+    stop = Event()
+    reports: list[deliver.Delivered] = []
+    warnings: list[str] = []
+
+    def run() -> None:
+        deliver.run(lambda: database.connect(url), stop, report=reports.append,
+                    warn=warnings.append, **{"threads": 2} | options)  # fmt: skip
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield reports, warnings
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def delivered(endpoint: Receiver) -> dict[str, str]:
+    """pub_id → sequence of the last request of each key."""
+    return {r.event["subject"]: r.event["sequence"] for r in endpoint.requests}
+
+
+def feed(conn: Connection) -> dict[str, str]:
+    rows = conn.execute("select pub_id::text, lpad(rev::text, 19, '0') from publish.published")
+    return dict(rows.fetchall())
+
+
+def failing(conn: Connection) -> bool:
+    return one(
+        conn,
+        "select count(*) > 0 from publish.subscription_state"
+        " where name = 'bad' and status = 'endpoint failing'",
+    )
+
+
+def settled(conn: Connection) -> bool:
+    return one(
+        conn,
+        "select bool_and(cursor = head and retries = 0 and workers is null)"
+        " from publish.subscription_state",
+    )
+
+
+def test_changes_arrive_as_they_are_drained(db: Connection, url: str) -> None:
+    notes(db, 3)
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        with working(url) as (reports, _):
+            endpoint.wait(lambda e: len(e.requests) == 3)
+            for n in range(4, 10):
+                enqueue(db, "note", str(n), str(n))
+                drain_all(db)
+                endpoint.wait(lambda e, n=n: len(e.requests) == n)
+            until(lambda: settled(db))
+    assert [r.data for r in endpoint.requests[3:]] == list(range(4, 10))
+    assert sum(r.sent for r in reports) == 9
+    assert reports[0].subscription == "s"
+    assert (reports[-1].first_rev, reports[-1].last_rev, reports[-1].failed) == (9, 9, 0)
+
+
+def test_one_poison_message_in_10000_delays_no_other(db: Connection, url: str) -> None:
+    notes(db, 10_000)
+    with receiving(lambda request: 422 if request.data == 5000 else 200) as endpoint:
+        hook(db, endpoint, max_attempts=3)
+        with working(url):
+            until(lambda: one(db, "select dead from publish.subscription_state") == 1, 60)
+            until(lambda: settled(db))
+    poison = [r for r in endpoint.requests if r.data == 5000]
+    assert len(poison) == 3
+    assert len(endpoint.requests) == 10_002
+    assert len({r.data for r in endpoint.requests}) == 10_000
+    with db.cursor(row_factory=dict_row) as cursor:
+        (letter,) = cursor.execute("select * from publish_dead_letters()").fetchall()
+    assert (letter["rev"], letter["class"], letter["attempts"]) == (5000, "rejected", 3)
+    assert "422" in letter["message"]
+
+
+def test_a_redriven_dead_letter_is_sent(db: Connection, url: str) -> None:
+    notes(db, 3)
+    answers = {"status": 422}
+    with receiving(lambda request: answers["status"] if request.data == 2 else 200) as endpoint:
+        hook(db, endpoint, max_attempts=2)
+        with working(url):
+            until(lambda: one(db, "select dead from publish.subscription_state") == 1)
+            answers["status"] = 200
+            db.execute("select publish_redrive('s')")
+            until(lambda: settled(db))
+    assert one(db, "select dead from publish.subscription_state") == 0
+    assert [r.data for r in endpoint.requests].count(2) == 3
+
+
+def test_an_endpoint_that_fails_at_random_gets_everything(db: Connection, url: str) -> None:
+    chance = random.Random(7)
+    faults = [500, 503, 422, 301, 200, 200, 200, receiver.reset, receiver.garbage]
+    notes(db, 200)
+    with receiving(lambda request: chance.choice(faults)) as endpoint:
+        hook(db, endpoint, max_attempts=1000, lanes=2)
+        with working(url):
+            for round_ in range(20):
+                for _ in range(20):
+                    enqueue(db, "note", str(chance.randint(1, 250)), str(round_))
+                drain_all(db)
+            faults[:] = [200]
+            until(lambda: settled(db))
+    assert delivered(endpoint) == feed(db)
+
+
+def test_an_endpoint_that_comes_back_gets_everything_once(db: Connection, url: str) -> None:
+    notes(db, 300)
+    up = Event()
+    with receiving(lambda request: 200 if up.is_set() else 503) as endpoint:
+        hook(db, endpoint)
+        with working(url):
+            endpoint.wait(lambda e: len(e.requests) > 20)
+            assert one(db, "select failures > 0 from publish.lane_state")
+            up.set()
+            until(lambda: settled(db))
+    assert one(db, "select dead from publish.subscription_state") == 0
+    taken = endpoint.requests[-300:]
+    assert {r.data for r in taken} == set(range(1, 301))
+
+
+def test_a_failing_subscription_delays_no_other(db: Connection, url: str) -> None:
+    notes(db, 50)
+    with receiving(lambda request: receiver.silent) as bad, receiving() as good:
+        hook(db, bad, "bad", options={"timeout": 0.3})
+        hook(db, good, "good")
+        with working(url):
+            good.wait(lambda e: len(e.requests) == 50)
+            until(lambda: failing(db))
+
+
+def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:
+    notes(db, 5)
+    answers = {"status": 410}
+    with receiving(lambda request: answers["status"]) as endpoint:
+        hook(db, endpoint)
+        with working(url):
+            until(lambda: one(db, "select status = 'disabled' from publish.subscription_state"))
+            assert "410" in one(db, "select reason from publish.subscription_state")
+            answers["status"] = 200
+            db.execute("select publish_resume('s')")
+            until(lambda: settled(db))
+    assert delivered(endpoint) == feed(db)
+
+
+def test_retry_after_is_obeyed(db: Connection, url: str) -> None:
+    notes(db, 5)
+    with receiving(lambda request: (429, {"retry-after": "300"})) as endpoint:
+        hook(db, endpoint, options={"concurrency": 1})
+        with working(url):
+            until(lambda: one(
+                db, "select resume_at > clock_timestamp() + interval '290 s'"
+                " from publish.lane_state"))  # fmt: skip
+    assert len(endpoint.requests) == 1
+
+
+def test_a_long_batch_keeps_its_lease(db: Connection, url: str) -> None:
+    """The lease is much shorter than the sending: it is extended meanwhile."""
+    notes(db, 10)
+    go_on = Event()
+
+    def slow(handler: receiver.Handler) -> None:
+        go_on.wait(PATIENCE)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    with receiving(lambda request: slow) as endpoint:
+        hook(db, endpoint, lease="600 ms")
+        with working(url) as (_, warnings):
+            endpoint.wait(lambda e: len(e.requests) == 10)
+            claimed_at = one(db, "select claimed_at from publish.recent_batch")
+            until(lambda: one(db, "select lease_until > %s + interval '1500 ms'"
+                              " from publish.lane_state", claimed_at))  # fmt: skip
+            assert claim(db, "s") == []
+            go_on.set()
+            until(lambda: settled(db))
+    assert len(endpoint.requests) == 10
+    assert warnings == []
+
+
+def test_a_worker_whose_lease_was_taken_settles_nothing(db: Connection, url: str) -> None:
+    notes(db, 4)
+    go_on = Event()
+
+    def slow(handler: receiver.Handler) -> None:
+        go_on.wait(PATIENCE)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    with receiving(lambda request: slow) as endpoint:
+        hook(db, endpoint, lease="1 h")
+        with working(url) as (reports, warnings):
+            endpoint.wait(lambda e: len(e.requests) == 4)
+            db.execute("update publish.batch set lease_until = clock_timestamp()")
+            batch = claim(db, "s", worker="other")
+            go_on.set()
+            until(lambda: warnings)
+            assert settle(db, batch).sent == 4
+    assert "another worker" in warnings[0]
+    assert reports == []
+
+
+def test_a_subscription_below_the_floor_says_so_and_the_others_go_on(
+    db: Connection, url: str
+) -> None:
+    notes(db, 3)
+    with receiving() as endpoint:
+        hook(db, endpoint, "old")
+        with working(url):
+            endpoint.wait(lambda e: len(e.requests) == 3)
+            until(lambda: settled(db))
+        enqueue(db, "note", "1", deleted=True)
+        drain_all(db)
+        db.execute("select publish_pause('old')")
+        enqueue(db, "note", "2", '"x"')
+        drain_all(db)
+        db.execute("select publish_maintain(tombstone_retention => '0')")
+        db.execute("select publish_resume('old')")
+        hook(db, endpoint, "new", options={"source": "/new"})
+        with working(url) as (_, warnings):
+            until(lambda: warnings)
+            endpoint.wait(lambda e: sum(r.event["source"] == "/new" for r in e.requests) == 2)
+            assert "publish_seek('old', 0)" in warnings[0]
+        db.execute("select publish_seek('old', 0)")
+        with working(url):
+            until(lambda: settled(db))
+    assert sorted(r.event["source"] == "/new" for r in endpoint.requests).count(False) == 5
+
+
+def test_what_cannot_be_made_rests_and_nothing_is_claimed(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOOK_SECRET", raising=False)
+    notes(db, 1)
+    with receiving() as endpoint:
+        hook(db, endpoint, options={"secrets": ["env:HOOK_SECRET"]})
+        with working(url) as (_, warnings):
+            until(lambda: warnings)
+        assert "HOOK_SECRET" in warnings[0]
+        assert one(db, "select count(*) from publish.recent_batch") == 0
+        monkeypatch.setenv("HOOK_SECRET", "c2VjcmV0LW9mLTIwLWJ5dGVz")
+        with working(url):
+            until(lambda: settled(db))
+    assert "webhook-signature" in endpoint.requests[0].headers
+
+
+def test_a_sink_that_cannot_be_made_says_why(db: Connection, url: str) -> None:
+    notes(db, 1)
+    with receiving() as endpoint:
+        hook(db, endpoint, options={"ca": "/nowhere.pem"})
+        with working(url) as (_, warnings):
+            until(lambda: warnings)
+    assert "No such file" in warnings[0]
+
+
+def test_a_thread_that_breaks_ends_the_worker_loudly(db: Connection, url: str) -> None:
+    notes(db, 1)
+
+    def report(delivered: deliver.Delivered) -> None:
+        raise RuntimeError("nobody reads this log")
+
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        with pytest.raises(RuntimeError, match="nobody reads"):
+            deliver.run(lambda: database.connect(url), Event(), report=report)
+
+
+def test_no_secret_is_stored_logged_or_reported(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when the endpoint sends it back."""
+    monkeypatch.setenv("TOKEN", "very-secret-token")
+    notes(db, 1)
+
+    def echo(handler: receiver.Handler) -> None:
+        text = handler.headers["authorization"].encode()
+        handler.wfile.write(b"HTTP/1.1 422 x\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
+
+    with receiving(lambda request: echo) as endpoint:
+        hook(db, endpoint, options={"headers": {"authorization": "env:TOKEN"}}, max_attempts=1)
+        with working(url) as (reports, warnings):
+            until(lambda: one(db, "select dead from publish.subscription_state") == 1)
+            until(lambda: reports)
+    assert endpoint.requests[0].headers["authorization"] == "very-secret-token"
+    shown = db.execute("select string_agg(k::text, '') from publish.parked k").fetchone()[0]
+    shown += db.execute("select string_agg(s::text, '') from publish.subscription s").fetchone()[0]
+    assert "***" in shown
+    assert "very-secret" not in f"{shown} {reports} {warnings}"
+
+
+def test_once_ends_when_nothing_is_ready(db: Connection, url: str) -> None:
+    notes(db, 30)
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        deliver.run(lambda: database.connect(url), Event(), once=True, batch=7)
+    assert len(endpoint.requests) == 30
+    assert settled(db)
+
+
+def test_only_named_subscriptions_are_delivered(db: Connection, url: str) -> None:
+    notes(db, 2)
+    with receiving() as one_, receiving() as other:
+        hook(db, one_, "one")
+        hook(db, other, "other")
+        deliver.run(lambda: database.connect(url), Event(), once=True, names=["one"])
+        assert (len(one_.requests), len(other.requests)) == (2, 0)
+    with pytest.raises(NotDefined):
+        deliver.run(lambda: database.connect(url), Event(), once=True, names=["nope"])
+
+
+# --- processes that die
+
+
+@pytest.fixture
+def worker(url: str) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, url: str = url) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pgpublish", "--database-url", url, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_worker_killed_between_send_and_settle_loses_nothing(
+    db: Connection, worker: Callable[..., subprocess.Popen[str]], url: str
+) -> None:
+    notes(db, 6)
+    hang = Event()
+
+    def answer(request: Request) -> receiver.Answer:
+        return (lambda handler: hang.wait(PATIENCE) and None) if request.data == 6 else 200
+
+    with receiving(answer) as endpoint:
+        hook(db, endpoint, lease="1 h", options={"concurrency": 1})
+        process = worker("deliver")
+        endpoint.wait(lambda e: len(e.requests) == 6)  # five were taken, none is settled
+        process.kill()
+        process.wait(PATIENCE)
+        hang.set()
+        endpoint.answer = lambda request: 200
+        assert one(db, "select cursor from publish.lane_state") == 0
+        assert one(db, "select worker is not null from publish.lane_state")
+        db.execute("update publish.batch set lease_until = clock_timestamp()")  # time goes by
+        with working(url):
+            until(lambda: settled(db))
+    assert [r.data for r in endpoint.requests] == [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]
+    ids = [r.event["id"] for r in endpoint.requests]
+    assert ids[:6] == ids[6:]  # so that a consumer can tell
+
+
+def test_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(
+    db: Connection, worker: Callable[..., subprocess.Popen[str]], url: str
+) -> None:
+    notes(db, 100)
+    process: subprocess.Popen[str] | None = None
+    stopped = Event()
+
+    def answer(request: Request) -> int:
+        if request.data == 10 and process is not None:
+            process.send_signal(signal.SIGTERM)
+            stopped.wait(0.5)
+        return 200
+
+    with receiving(answer) as endpoint:
+        hook(db, endpoint, lease="1 h", options={"concurrency": 1})
+        process = worker("deliver", "--json")
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, errors
+        count = len(endpoint.requests)
+        assert 10 <= count < 100
+        report = json.loads(errors.splitlines()[0])
+        assert (report["sent"], report["failed"]) == (count, 100 - count)
+        assert one(db, "select worker is null from publish.lane_state")  # nobody has to wait
+        process = None
+        with working(url):
+            until(lambda: settled(db))
+    assert len(endpoint.requests) == 100
+    assert one(db, "select count(*) from publish.parked") == 0
+
+
+def test_a_lost_connection_is_opened_again_and_the_batch_settled(db: Connection, url: str) -> None:
+    notes(db, 5)
+
+    def answer(request: Request) -> int:
+        if request.data == 5 and len(endpoint.requests) == 5:
+            db.execute(
+                "select pg_terminate_backend(a.pid) from pg_stat_activity a"
+                " where a.application_name = 'pgpublish' and a.datname = current_database()"
+            )
+        return 200
+
+    with receiving(answer) as endpoint:
+        hook(db, endpoint, options={"concurrency": 1})
+        with working(url):
+            until(lambda: settled(db))
+            enqueue(db, "note", "6", "6")
+            drain_all(db)
+            endpoint.wait(lambda e: len(e.requests) >= 6)
+            until(lambda: settled(db))
+    assert [r.data for r in endpoint.requests] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_server_restart_in_the_middle_loses_nothing(server_kind: str) -> None:
+    with running_cluster(server_kind) as cluster:
+        check_server_restart(cluster)
+
+
+def check_server_restart(cluster: Cluster) -> None:
+    def open_session() -> Any:
+        return psycopg.connect(cluster.url(), autocommit=True, row_factory=namedtuple_row)
+
+    with open_session() as conn:
+        migrate(conn)
+        notes(conn, 400)
+    seen = Event()
+
+    def answer(request: Request) -> int:
+        if request.data == 150:
+            seen.set()
+        return 200
+
+    with receiving(answer) as endpoint:
+        with open_session() as conn:
+            hook(conn, endpoint, options={"concurrency": 2}, lease="1 s")
+        with working(cluster.url(), batch=50):
+            assert seen.wait(PATIENCE)
+            cluster.stop(signal.SIGQUIT)
+            cluster.start()
+            with open_session() as conn:
+                until(lambda: settled(conn))
+                assert delivered(endpoint) == feed(conn)
+
+
+def test_two_workers_share_the_lanes_and_send_each_change_once(
+    db: Connection, url: str, connect: Connect
+) -> None:
+    notes(db, 300)
+    with receiving() as endpoint:
+        hook(db, endpoint, lanes=4)
+        with working(url, batch=10), working(url, batch=10):
+            endpoint.wait(lambda e: len(e.requests) == 300)
+            until(lambda: settled(db))
+    assert sorted(r.data for r in endpoint.requests) == list(range(1, 301))
+
+
+def test_lanes_may_change_while_workers_run(db: Connection, url: str) -> None:
+    notes(db, 400)
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        with working(url, batch=10) as (_, warnings):
+            for lanes in (4, 2, 7, 1):
+                seen = len(endpoint.requests)
+                endpoint.wait(lambda e, seen=seen: len(e.requests) > seen or settled(db))
+                hook(db, endpoint, lanes=lanes)
+                enqueue(db, "note", str(lanes), '"again"')
+                drain_all(db)
+            until(lambda: settled(db))
+    assert delivered(endpoint) == feed(db)
+    assert all("another worker" in warning for warning in warnings)

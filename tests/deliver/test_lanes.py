@@ -1,0 +1,282 @@
+"""Two sessions on one subscription: leases, fencing tokens, locks, and lanes that change."""
+
+import random
+
+import psycopg
+import pytest
+from conftest import Connect, Connection
+from delivery import claim, failure, notes, settle, subscribe
+from helpers import GATE, PATIENCE, begin, drain_all, enqueue, one, pid, until, waits
+
+
+def test_two_claims_at_once_get_different_lanes(db: Connection, connect: Connect) -> None:
+    notes(db, 40)
+    subscribe(db, "s", lanes=2)
+    first, second = connect(autocommit=False), connect(autocommit=False)
+    one_batch, other_batch = claim(first, "s"), claim(second, "s")  # neither has committed
+    assert one_batch[0].lane != other_batch[0].lane
+    assert {row.pub_id for row in one_batch}.isdisjoint(row.pub_id for row in other_batch)
+    assert len(one_batch) + len(other_batch) == 40
+    assert claim(connect(), "s") == []
+
+
+def test_a_claim_never_waits_for_another(db: Connection, connect: Connect) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    first = connect(autocommit=False)
+    assert len(claim(first, "s")) == 5
+    db.execute("set lock_timeout = '1ms'")
+    assert claim(db, "s") == []
+    first.rollback()
+    assert len(claim(db, "s")) == 5
+
+
+def test_a_lane_leased_between_look_and_lock_is_left_alone(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    late, holder = connect(), connect(autocommit=False)
+    holder.execute("lock table publish.lane in exclusive mode")
+    claiming = begin(claim, late, "s")  # has seen a free lane, and waits to lock its row
+    until(lambda: waits(db, pid(late)))
+    assert len(claim(holder, "s")) == 5
+    holder.commit()
+    assert claiming.result(PATIENCE) == []
+
+
+def test_the_lane_served_longest_ago_comes_first(db: Connection) -> None:
+    notes(db, 40)
+    subscribe(db, "s", lanes=3)
+    lanes = []
+    for _ in range(9):
+        batch = claim(db, "s", limit=1)
+        lanes.append(batch[0].lane)
+        settle(db, batch)
+    assert sorted(lanes[:3]) == [0, 1, 2]
+    assert lanes == lanes[:3] * 3
+
+
+def test_a_claim_that_rolls_back_leaves_nothing(db: Connection, connect: Connect) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    before = db.execute("select token, cursor, settled_at from publish.batch").fetchall()
+    first = connect(autocommit=False)
+    claim(first, "s")
+    first.rollback()
+    after = db.execute("select token, cursor, settled_at from publish.batch").fetchall()
+    assert after == before
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_its_old_holder_is_fenced(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    old = claim(db, "s", worker="old")
+    db.execute("update publish.batch set lease_until = clock_timestamp()")
+    other = connect()
+    new = claim(other, "s", worker="new")
+    assert [row.rev for row in new] == [row.rev for row in old]
+    for stale in ("select publish_settle(%s)", "select publish_extend(%s)"):
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(stale, [old[0].token])
+        assert caught.value.sqlstate == "PT409"
+    assert one(db, "select cursor from publish.lane_state") == 0
+    assert settle(other, new).sent == 5
+    assert one(db, "select cursor from publish.lane_state") == 5
+
+
+def test_settling_while_another_claims_has_one_winner(db: Connection, connect: Connect) -> None:
+    """The old holder settles just as the lease is over: either it moved the cursor, or PT409."""
+    notes(db, 5)
+    subscribe(db, "s")
+    old = claim(db, "s")
+    db.execute("update publish.batch set lease_until = clock_timestamp()")
+    other = connect(autocommit=False)
+    assert len(claim(other, "s")) == 5
+    settling = begin(settle, db, old)
+    until(lambda: waits(other, pid(db)))
+    other.commit()
+    with pytest.raises(psycopg.Error) as caught:
+        settling.result(PATIENCE)
+    assert caught.value.sqlstate == "PT409"
+
+    old = claim_expired(db, other)
+    settling = connect(autocommit=False)
+    assert settle(settling, old).sent == 5
+    assert claim(db, "s") == []  # locked, and then settled
+    settling.commit()
+    assert claim(db, "s") == []
+
+
+def claim_expired(db: Connection, conn: Connection):
+    conn.autocommit = True
+    db.execute("update publish.batch set lease_until = clock_timestamp() where settled_at is null")
+    batch = claim(conn, "s")
+    db.execute("update publish.batch set lease_until = clock_timestamp() where settled_at is null")
+    return batch
+
+
+def test_seek_and_lane_changes_fence_batches_in_flight(db: Connection, connect: Connect) -> None:
+    notes(db, 30)
+    subscribe(db, "s", lanes=2)
+    other = connect()
+    for move in (
+        "select publish_seek('s', 0)",
+        "select publish_subscribe('s', 'stdout', lanes => 3)",
+    ):
+        batch = claim(other, "s")
+        db.execute(move.encode())
+        with pytest.raises(psycopg.Error) as caught:
+            settle(other, batch)
+        assert caught.value.sqlstate == "PT409"
+    revs = []
+    while batch := claim(other, "s", limit=4):
+        revs += [row.rev for row in batch]
+        settle(other, batch)
+    assert sorted(revs) == list(range(1, 31))
+
+
+def test_a_lane_change_takes_retries_along(db: Connection) -> None:
+    notes(db, 30)
+    subscribe(db, "s", lanes=5)
+    while batch := claim(db, "s"):
+        settle(db, batch, [failure(row, "rejected") for row in batch])
+    db.execute("select publish_subscribe('s', 'stdout', lanes => 2)")
+    db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
+    revs = []
+    while batch := claim(db, "s", limit=7):
+        revs += [row.rev for row in batch]
+        assert all(row.attempts == 1 for row in batch)
+        settle(db, batch)
+    assert sorted(revs) == list(range(1, 31))
+
+
+def test_pause_waits_for_no_delivery_and_nothing_is_claimed_after_it(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    batch = claim(db, "s", limit=2)
+    other = connect()
+    other.execute("set lock_timeout = '1s'")
+    other.execute("select publish_pause('s')")
+    assert settle(db, batch).sent == 2
+    assert claim(db, "s") == []
+
+
+def test_a_410_and_a_seek_do_not_deadlock(db: Connection, connect: Connect) -> None:
+    """A 410 writes the subscription, as seek does: both lock it before any lane."""
+    notes(db, 30)
+    subscribe(db, "s", lanes=2)
+    batch = claim(db, "s")
+    db.execute(GATE)
+    db.execute(
+        "create function hold() returns trigger security definer language plpgsql as"
+        " $$ begin perform public.gate(7); return null; end $$"
+    )
+    db.execute("create trigger hold after insert on publish.parked execute function hold()")
+    holder, seeker = connect(), connect()
+    holder.execute("select pg_advisory_lock(1, 7)")
+    settling = begin(settle, db, batch, [failure(batch[0], "gone")])
+    until(lambda: waits(holder, pid(db)))  # it has the lane, and will write the subscription
+    seeking = begin(seeker.execute, "select publish_seek('s', 0)")
+    until(lambda: waits(holder, pid(seeker)))
+    holder.execute("select pg_advisory_unlock(1, 7)")
+    assert settling.result(PATIENCE).disabled
+    seeking.result(PATIENCE)
+    assert one(db, "select status from publish.subscription_state") == "disabled"
+
+
+def test_repeatable_read_may_not_claim(connect: Connect) -> None:
+    conn = connect()
+    notes(conn, 1)
+    subscribe(conn, "s")
+    conn.execute("set default_transaction_isolation to 'repeatable read'")
+    with pytest.raises(psycopg.Error) as caught:
+        claim(conn, "s")
+    assert caught.value.sqlstate == "PT400"
+
+
+def test_claims_read_the_feed_at_the_head_they_name(db: Connection, connect: Connect) -> None:
+    """A drain that commits while a claim runs is seen by the next claim, never skipped."""
+    notes(db, 3)
+    subscribe(db, "s")
+    drainer = connect(autocommit=False)
+    enqueue(drainer, "note", "later", '"x"')
+    drainer.execute("select publish_drain()")
+    first = claim(db, "s")
+    drainer.commit()
+    assert [row.rev for row in first] == [1, 2, 3]
+    settle(db, first)
+    assert [row.rev for row in claim(db, "s")] == [4]
+
+
+def test_a_clock_that_steps_back_loses_no_retry(db: Connection) -> None:
+    """What is parked is due no earlier than where the look for retries has come to."""
+    notes(db, 2)
+    subscribe(db, "s")
+    batch = claim(db, "s")
+    db.execute(
+        "update publish.batch set retry_to = clock_timestamp() + interval '1 h'"
+        " where token = %s", [batch[0].token],
+    )  # fmt: skip
+    settle(db, batch, [failure(row, "unsent") for row in batch])
+    db.execute("update publish.parked set next_attempt_at = next_attempt_at - interval '1 h'")
+    db.execute("update publish.batch set retry_to = retry_to - interval '1 h'")
+    batch = claim(db, "s")
+    assert len(batch) == 2
+
+    settle(db, batch, [failure(row, "rejected") for row in batch])
+    db.execute("update publish.parked set next_attempt_at = null")
+    db.execute("update publish.batch set retry_to = clock_timestamp() + interval '1 h',"
+               " failures = 0, resume_at = null")  # fmt: skip
+    db.execute("select publish_redrive('s')")
+    db.execute("update publish.parked set next_attempt_at = next_attempt_at - interval '1 h'")
+    db.execute("update publish.batch set retry_to = retry_to - interval '1 h'")
+    assert len(claim(db, "s")) == 2
+
+
+def test_nothing_is_lost_or_reordered_when_many_workers_fail_at_random(
+    db: Connection, connect: Connect
+) -> None:
+    """Four workers on three lanes, each settling with failures or giving up its lease, while the
+    feed changes: at the end every key was delivered as it is now, and never an older rev last."""
+    chance = random.Random(4)
+    notes(db, 50)
+    subscribe(db, "s", lanes=3, max_attempts=1000)
+    db.execute("update publish.subscription set backoff_min = '1 us', backoff_max = '2 us'")
+    workers = [connect() for _ in range(4)]
+    last: dict[object, int] = {}
+    for round_ in range(400):
+        worker = chance.choice(workers)
+        batch = claim(worker, "s", limit=chance.choice([1, 3, 20]), worker=str(round_))
+        assert len({row.pub_id for row in batch}) == len(batch)
+        fails = [row for row in batch if chance.random() < 0.3]
+        for row in batch:
+            if row not in fails:
+                assert row.rev >= last.get(row.pub_id, 0)
+                last[row.pub_id] = row.rev
+        if batch and chance.random() < 0.2:  # killed between send and settle
+            db.execute(
+                "update publish.batch set lease_until = clock_timestamp() where token = %s",
+                [batch[0].token],
+            )
+        elif batch:
+            kind = chance.choice(["rejected", "endpoint", "unknown", "unsent"])
+            settle(worker, batch, [failure(row, kind) for row in fails])
+        if chance.random() < 0.3:
+            for _ in range(5):
+                enqueue(db, "note", str(chance.randint(1, 50)), str(round_))
+            drain_all(db)
+    while True:
+        batch = claim(db, "s")
+        if batch:
+            settle(db, batch)
+            last.update({row.pub_id: row.rev for row in batch})
+        elif not db.execute("select * from publish.deliverable()").fetchall():
+            break
+    now = dict(db.execute("select pub_id, rev from publish.published").fetchall())
+    assert last == now
+    assert one(db, "select count(*) from publish.parked") == 0

@@ -1,0 +1,74 @@
+"""A sink that another package brings, found by its entry point, as the docs page shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import metadata
+from pathlib import Path
+from threading import Event
+
+import pytest
+from click.testing import CliRunner
+from conftest import Connection
+from delivery import notes
+from helpers import one
+
+from pgpublish import cli, database, deliver, sinks
+
+PAGE = Path(__file__).parents[2] / "docs/deliver-broker.md"
+
+
+@pytest.fixture
+def pigeon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Installs the page's package, and gives the file that its sink writes."""
+    page = PAGE.read_text()
+    (code,) = re.findall(r"```python\n(# pigeon\.py\n.*?)```", page, re.DOTALL)
+    (points,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "pigeon.py").write_text(code)
+    info = tmp_path / "pigeon-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pigeon\nVersion: 1.0\n")
+    group, point = re.findall(r'entry-points\."(.*?)"\]\n(.*?)\n', points)[0]
+    (info / "entry_points.txt").write_text(f"[{group}]\n{point.replace(chr(34), '')}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path / "loft.jsonl"
+
+
+def test_a_sink_of_another_package_is_checked_and_delivered_to(
+    db: Connection, url: str, pigeon: Path
+) -> None:
+    notes(db, 3)
+
+    def subscribe(*options: str) -> int:
+        arguments = ["--database-url", url, "subscribe", "birds", "pigeon", *options]
+        return CliRunner().invoke(cli.main, arguments).exit_code
+
+    assert subscribe() == 1  # loft is required
+    assert subscribe("-o", f"loft={pigeon}", "-o", "wings=2") == 1
+    assert subscribe("-o", f"loft={pigeon}") == 0
+    deliver.run(lambda: database.connect(url), Event(), once=True)
+    lines = [json.loads(line) for line in pigeon.read_text().splitlines()]
+    assert [line["data"] for line in lines] == [1, 2, 3]
+    assert one(db, "select behind from publish.subscription_state") == 0
+
+
+def test_the_database_and_the_package_know_the_same_sinks(db: Connection) -> None:
+    named = {point.name for point in metadata.entry_points(group=sinks.GROUP)}
+    known = {name for name in named if one(db, "select publish.sink_options(%s)", name)}
+    assert known == named == {
+        "kafka", "nats", "rabbitmq", "redis", "sqs", "stdout", "webhook",
+    }  # fmt: skip
+    assert one(db, "select publish.sink_options('pigeon')") is None
+
+
+def test_every_option_the_database_knows_is_read_by_its_sink(db: Connection) -> None:
+    """And no sink reads one that publish_subscribe would refuse."""
+    folder = Path(sinks.__file__).parent
+    for name in ("kafka", "nats", "rabbitmq", "redis", "sqs", "stdout", "webhook"):
+        text = (folder / f"{name}.py").read_text()
+        read = set(re.findall(r'options\.\w+\(\s*"(\w+)"', text))
+        if name == "nats":
+            read |= {"token", "user", "password"}
+        known = set(one(db, "select publish.sink_options(%s)", name))
+        assert read | {"source", "timeout"} == known, name

@@ -1,0 +1,321 @@
+-- What fails: parked with backoff, retried with its newest change, dead after max_attempts,
+-- redriven or discarded; lanes that wait for their endpoint; 410.
+begin;
+select plan(73);
+
+do $$
+begin
+  perform publish_define('note');
+  perform publish_enqueue('note', n::text, to_jsonb(n)) from generate_series(1, 6) n;
+  perform publish_drain();
+  perform publish_subscribe('s', 'stdout', max_attempts => 3, backoff_min => '10 s',
+                            backoff_max => '1 min');
+end
+$$;
+create function pg_temp.id(note int) returns uuid language sql as $$
+  select publish_pub_id('note', note::text)
+$$;
+-- Claims, then settles with these notes failed.
+create function pg_temp.go(
+  failed int[], class text, batch int default 100, retry_after int default null
+) returns table (revs bigint[], sent int, parked int, dead int) language plpgsql as $$
+declare
+  v_token bigint;
+begin
+  select min(c.token), array_agg(c.rev) into v_token, revs from publish_claim('s', 'w', batch) c;
+  select s.sent, s.parked, s.dead into sent, parked, dead
+    from publish_settle(v_token, (
+           select coalesce(jsonb_agg(jsonb_build_object(
+                    'pub_id', pg_temp.id(f.note), 'rev', 1, 'class', class, 'message', 'why',
+                    'retry_after', retry_after)), '[]')
+             from unnest(failed) as f (note))) s;
+  return next;
+end
+$$;
+create function pg_temp.all_due() returns void language sql as $$
+  update publish.parked set next_attempt_at = clock_timestamp() where next_attempt_at is not null;
+  update publish.batch set resume_at = clock_timestamp();
+$$;
+
+-- backoff: full jitter
+select is(bool_and(w between interval '0' and interval '10 s'), true, 'once: up to backoff_min')
+  from (select publish.retry_wait(1, '10 s', '1 min') as w from generate_series(1, 200)) r;
+select is(bool_and(w <= interval '40 s') and max(w) > interval '20 s'
+          and min(w) < interval '10 s', true, 'doubled each time, random from 0')
+  from (select publish.retry_wait(3, '10 s', '1 min') as w from generate_series(1, 200)) r;
+select is(bool_and(w <= interval '1 min') and max(w) > interval '40 s', true,
+          'up to backoff_max')
+  from (select publish.retry_wait(1000, '10 s', '1 min') as w from generate_series(1, 200)) r;
+
+-- one of three is refused
+select results_eq($$select * from pg_temp.go('{2}', 'rejected', 3)$$,
+                  $$values ('{1,2,3}'::bigint[], 2, 1, 0)$$, 'two are sent, one is parked');
+select results_eq(
+  $$select k.pub_id, k.rev, k.class, k.message, k.attempts,
+           k.next_attempt_at - k.last_failed_at between '0' and '10 s',
+           k.first_failed_at = k.last_failed_at from publish.parked k$$,
+  $$values (pg_temp.id(2), 1::bigint, 'rejected', 'why', 1, true, true)$$,
+  'with what a person wants to know');
+select is((select l.cursor from publish.lane_state l), 3::bigint, 'and leaves the cursor free');
+update publish.parked set next_attempt_at = clock_timestamp() + interval '1 min';
+select results_eq($$select * from pg_temp.go('{}', '', 1)$$,
+                  $$values ('{4}'::bigint[], 1, 0, 0)$$, 'the others go on');
+select results_eq($$select d.ready, d.wait_s from publish.deliverable() d$$,
+                  $$values (1, 0::float8)$$, 'there is more');
+
+-- a newer change replaces what the retry sends
+do $$
+begin
+  perform publish_enqueue('note', '2', '"new"');
+  perform publish_drain();
+end
+$$;
+select results_eq($$select * from pg_temp.go('{}', '')$$,
+                  $$values ('{5,6}'::bigint[], 2, 0, 0)$$, 'it waits for the key''s retry');
+select is((select l.cursor from publish.lane_state l), 7::bigint, 'while the cursor passes it');
+select results_eq($$select d.ready, d.wait_s between 1 and 60 from publish.deliverable() d$$,
+                  $$values (0, true)$$, 'deliverable says how long');
+do $$ begin perform pg_temp.all_due(); end $$;
+select results_eq($$select c.rev, c.payload, c.attempts from publish_claim('s', 'w') c$$,
+                  $$values (7::bigint, '"new"'::jsonb, 1)$$,
+                  'the retry sends the newest, and only once');
+select results_eq($$select s.sent, s.parked from publish_settle(
+                     (select l.token from publish.lane_state l)) s$$,
+                  $$values (1, 0)$$, 'sent');
+select is_empty($$table publish.parked$$, 'and no longer parked');
+select is_empty($$select * from publish.deliverable()$$, 'nothing is left');
+
+-- a change that comes while the retry is in flight
+do $$
+begin
+  perform publish_enqueue('note', '2', '"newer"');
+  perform publish_drain();
+end
+$$;
+select results_eq($$select * from pg_temp.go('{2}', 'rejected')$$,
+                  $$values ('{8}'::bigint[], 0, 1, 0)$$, 'parked again');
+do $$ begin perform pg_temp.all_due(); end $$;
+create temp table held as select c.* from publish_claim('s', 'w') c;
+do $$
+begin
+  perform publish_enqueue('note', '2', '"newest"');
+  perform publish_drain();
+end
+$$;
+select results_eq($$select s.sent from publish_settle((select h.token from held h)) s$$,
+                  $$values (1)$$, 'the retry was sent');
+select results_eq($$select * from pg_temp.go('{}', '')$$,
+                  $$values ('{9}'::bigint[], 1, 0, 0)$$, 'what came meanwhile follows');
+
+-- dead letters
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"x"') from generate_series(1, 2) n;
+  perform publish_drain();
+end
+$$;
+select results_eq($$select * from pg_temp.go('{1}', 'rejected')$$,
+                  $$values ('{10,11}'::bigint[], 1, 1, 0)$$, 'a first failure');
+do $$ begin perform pg_temp.all_due(); end $$;
+select results_eq($$select * from pg_temp.go('{1}', 'unknown')$$,
+                  $$values ('{10}'::bigint[], 0, 1, 0)$$, 'a second');
+do $$ begin perform pg_temp.all_due(); end $$;
+select results_eq($$select * from pg_temp.go('{1}', 'rejected')$$,
+                  $$values ('{10}'::bigint[], 0, 1, 1)$$, 'the third is the last');
+select is_empty($$select * from publish.deliverable()$$, 'it is given up');
+select results_eq(
+  $$select d.subscription_name, d.pub_id, d.kind, d.current_rev, d.class, d.message, d.attempts,
+           d.last_failed_at > d.first_failed_at from publish_dead_letters() d$$,
+  $$values ('s', pg_temp.id(1), 'note', 10::bigint, 'rejected', 'why', 3, true)$$,
+  'a dead letter says why');
+select results_eq($$select s.retries, s.dead from publish.subscription_state s$$,
+                  $$values (0::bigint, 1::bigint)$$, 'the view counts it');
+select results_eq($$select count(*) from publish_dead_letters('s') d$$, $$values (1::bigint)$$,
+                  'one subscription''s');
+select throws_ok($$select publish_dead_letters('nope')$$, 'PT404', null, 'of those there are');
+select is(publish_redrive('s', class => 'endpoint'), 0, 'redrive of a class it has not');
+select is(publish_redrive('s', pg_temp.id(2)), 0, 'and of a key that is no dead letter');
+select is(publish_redrive('s', pg_temp.id(1)), 1, 'redrive of the key');
+select results_eq($$select c.rev, c.attempts from publish_claim('s', 'w') c$$,
+                  $$values (10::bigint, 0)$$, 'sends it again, with all attempts');
+select results_eq(
+  $$select s.sent, s.parked, s.dead from publish_settle(
+      (select l.token from publish.lane_state l),
+      jsonb_build_array(jsonb_build_object('pub_id', pg_temp.id(1), 'rev', 10,
+                                           'class', 'rejected'))) s$$,
+  $$values (0, 1, 0)$$, 'which may fail again');
+update publish.parked set attempts = 2;
+do $$ begin perform pg_temp.all_due(); end $$;
+select results_eq($$select r.dead from pg_temp.go('{1}', 'rejected') r$$, $$values (1)$$,
+                  'and be dead again');
+
+-- a newer change of a dead letter is tried by itself
+do $$
+begin
+  perform publish_enqueue('note', '1', '"mended"');
+  perform publish_drain();
+end
+$$;
+select results_eq($$select * from pg_temp.go('{1}', 'rejected')$$,
+                  $$values ('{12}'::bigint[], 0, 1, 1)$$, 'once');
+do $$
+begin
+  perform publish_enqueue('note', '1', '"mended indeed"');
+  perform publish_drain();
+end
+$$;
+select results_eq($$select * from pg_temp.go('{}', '')$$,
+                  $$values ('{13}'::bigint[], 1, 0, 0)$$, 'each time');
+select is_empty($$table publish.parked$$, 'and delivered it is no dead letter any more');
+
+-- discard
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"y"') from generate_series(1, 3) n;
+  perform publish_drain();
+  perform pg_temp.go('{1,2,3}', 'rejected');
+end
+$$;
+update publish.parked set next_attempt_at = null where pub_id <> pg_temp.id(3);
+select is(publish_discard('s', pg_temp.id(3)), 0, 'a retry is not discarded');
+select is(publish_discard('s', pg_temp.id(1)), 1, 'a dead letter is');
+select is(publish_discard('s', batch => 1), 1, 'or all, at most batch');
+select is((select count(*) from publish.parked), 1::bigint, 'the retry stays');
+do $$ begin perform pg_temp.all_due(); end $$;
+select results_eq($$select r.sent from pg_temp.go('{}', '') r$$, $$values (1)$$, 'and is sent');
+
+-- an endpoint that takes nothing: the lane waits, then tries with one
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"z"') from generate_series(1, 6) n;
+  perform publish_drain();
+end
+$$;
+select results_eq($$select r.sent, r.parked from pg_temp.go('{1,2,3,4}', 'endpoint', 4) r$$,
+                  $$values (0, 4)$$, 'four fail');
+select is(l.failures, 1, 'the lane counts it') from publish.lane_state l;
+select is(l.resume_at > clock_timestamp() - interval '1 s', true, 'and waits')
+  from publish.lane_state l;
+select is((select s.status from publish.subscription_state s), 'endpoint failing',
+          'as a person can see');
+update publish.batch b set resume_at = clock_timestamp() + interval '1 min'
+ where b.token = (select l.token from publish.lane_state l);
+select is_empty($$select publish_claim('s', 'w')$$, 'until then nobody claims');
+do $$ begin perform pg_temp.all_due(); end $$;
+update publish.parked set next_attempt_at = clock_timestamp() + interval '1 min'
+ where pub_id <> pg_temp.id(1);
+select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{1}', 'endpoint') r$$,
+                  $$values (1, 0)$$, 'then it is tried with one');
+select is(l.failures, 2, 'which fails') from publish.lane_state l;
+do $$ begin perform pg_temp.all_due(); end $$;
+update publish.parked set next_attempt_at = clock_timestamp() + interval '1 min'
+ where pub_id = pg_temp.id(1);
+select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{}', '') r$$,
+                  $$values (1, 1)$$, 'then with another, which is taken');
+select is(l.failures, 0, 'all is well') from publish.lane_state l;
+select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{}', '') r$$,
+                  $$values (4, 4)$$, 'and the batches are full again');
+select is((select k.pub_id from publish.parked k), pg_temp.id(1), 'but for the last retry');
+
+-- an endpoint that takes some: only the item waits
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"q"') from generate_series(2, 5) n;
+  perform publish_drain();
+end
+$$;
+select results_eq($$select r.sent, r.parked from pg_temp.go('{2}', 'endpoint', 2) r$$,
+                  $$values (1, 1)$$, 'one is taken, one is not');
+select results_eq($$select l.failures, l.resume_at is null from publish.lane_state l$$,
+                  $$values (0, true)$$, 'the lane does not wait');
+-- Retry-After
+select results_eq(
+  $$select r.sent, r.parked from pg_temp.go('{4}', 'endpoint', 2, retry_after => 300) r$$,
+  $$values (1, 1)$$, 'one is told to come later');
+select is((select l.resume_at >= clock_timestamp() + interval '299 s' from publish.lane_state l),
+          true, 'so the lane does');
+select is((select k.next_attempt_at >= clock_timestamp() + interval '299 s'
+             from publish.parked k where k.pub_id = pg_temp.id(4)), true, 'and the change');
+select lives_ok($$select publish_resume('s')$$, 'a person can have it go on at once');
+select is((select l.resume_at from publish.lane_state l), null, 'the lane is free');
+
+-- not tried
+do $$ begin perform pg_temp.all_due(); end $$;
+do $$
+begin
+  perform pg_temp.go('{}', '');
+  perform publish_enqueue('note', '1', '"u"');
+  perform publish_drain();
+end
+$$;
+select results_eq($$select r.sent, r.parked, r.dead from pg_temp.go('{1}', 'unsent') r$$,
+                  $$values (0, 1, 0)$$, 'a change that was not tried');
+select results_eq($$select k.attempts, k.last_failed_at is null from publish.parked k$$,
+                  $$values (0, true)$$, 'has no attempt counted');
+select results_eq($$select r.revs[1] = publish_head(), r.sent from pg_temp.go('{}', '') r$$,
+                  $$values (true, 1)$$, 'and comes again at once');
+
+-- refused: one says nothing of the endpoint, all of several do
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"v"') from generate_series(1, 3) n;
+  perform publish_drain();
+end
+$$;
+select results_eq($$select r.sent, r.parked from pg_temp.go('{1}', 'rejected', 1) r$$,
+                  $$values (0, 1)$$, 'one is refused');
+select is(l.failures, 0, 'the lane does not wait') from publish.lane_state l;
+select results_eq($$select r.sent, r.parked from pg_temp.go('{2,3}', 'rejected') r$$,
+                  $$values (0, 2)$$, 'two of two are refused');
+select is(l.failures, 1, 'the lane waits') from publish.lane_state l;
+select results_eq(
+  $$select s.sent, s.parked from publish_settle(
+      (select l.token from publish.lane_state l),
+      jsonb_build_array(jsonb_build_object('pub_id', pg_temp.id(2), 'rev', 1,
+                                           'class', 'rejected'))) s$$,
+  $$values (0, 2)$$, 'settled again it says the same');
+select is(max(k.attempts), 1, 'and counts nothing twice') from publish.parked k;
+do $$
+begin
+  perform publish_resume('s');
+  perform pg_temp.all_due();
+  perform pg_temp.go('{}', '');
+end
+$$;
+
+-- 410
+do $$
+begin
+  perform publish_enqueue('note', '1', '"g"');
+  perform publish_drain();
+  perform pg_temp.go('{1}', 'gone');
+end
+$$;
+select results_eq($$select s.status, s.reason from publish.subscription_state s$$,
+                  $$values ('disabled', 'why')$$, 'gone disables');
+select is_empty($$select publish_claim('s', 'w')$$, 'nobody claims');
+select is_empty($$select publish.deliverable()$$, 'nobody is asked to');
+do $$
+begin
+  perform publish_resume('s');
+end
+$$;
+select results_eq($$select r.sent from pg_temp.go('{}', '') r$$, $$values (1)$$,
+                  'after publish_resume it is sent');
+
+-- pruned
+do $$
+begin
+  perform publish_enqueue('note', '1', deleted => true);
+  perform publish_drain();
+  perform pg_temp.go('{1}', 'rejected');
+  perform publish_maintain(tombstone_retention => '0');
+end
+$$;
+do $$ begin perform pg_temp.all_due(); end $$;
+select is_empty($$select publish_claim('s', 'w')$$, 'a retry whose change was pruned');
+select results_eq($$select d.class, d.current_rev from publish_dead_letters() d$$,
+                  $$values ('pruned', null::bigint)$$, 'is a dead letter that says so');
+
+select * from finish();
+rollback;
