@@ -31,6 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--server", default="embedded",
         help="which PostgreSQL to run on: debian, embedded, or a folder with initdb and postgres",
     )  # fmt: skip
+    parser.addoption(
+        "--schedules", type=int, default=200,
+        help="how many random schedules of writes and drains the property test runs",
+    )  # fmt: skip
 
 
 def pytest_report_header(config: pytest.Config) -> str:
