@@ -31,10 +31,9 @@ begin
   begin
     v_shown := publish.shown(compare_feed.kind, v_live);
   exception when data_exception then
-    -- Keys of before the kind was defined with other types.
-    v_live := array(select l.id from unnest(v_live) as l (id)
-                     where publish.is_key(compare_feed.kind, l.id));
-    v_shown := publish.shown(compare_feed.kind, v_live);
+    -- Keys of before the kind was defined with other types: the view cannot show them.
+    v_shown := publish.shown(compare_feed.kind, array(
+      select l.id from unnest(v_live) as l (id) where publish.is_key(compare_feed.kind, l.id)));
   end;
   if cardinality(v_shown) > cardinality(v_live) then
     v_twice := v_twice || array(select s.id from unnest(v_shown) as s (id)

@@ -1,0 +1,270 @@
+"""publish_verify finds what differs, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+from helpers import PATIENCE, begin, check_feed, drain, drain_all, feed, one, row
+
+SCHEMA = """
+create table author (id int primary key, name text not null);
+create table article (id int primary key, author_id int references author, title text, body jsonb);
+create index on article (author_id);
+create view article_feed as
+  select a.id, a.title, a.body, u.name as author, 1 / (a.title <> 'bad')::int as good
+    from article a left join author u on u.id = a.author_id;
+select publish_define('article', 'article_feed');
+select publish_capture('article', 'article');
+select publish_capture('article', 'author', lookup =>
+                       'select id from article where author_id = any ($1)');
+insert into author values (1, 'Ada'), (2, 'Bob');
+insert into article select n, 1 + n % 2, 'title ' || n, '{"n": 1}' from generate_series(1, 40) as n;
+"""
+
+
+@pytest.fixture
+def db(connect: Any) -> Any:
+    db = connect()
+    db.execute(SCHEMA)
+    drain_all(db)
+    return db
+
+
+def unseen(db: Any, statement: str) -> None:
+    """A write that no trigger sees, as after `disable trigger`."""
+    db.execute("set session_replication_role = replica")
+    db.execute(statement.encode())
+    db.execute("reset session_replication_role")
+
+
+def verify(db: Any, kind: str = "article", *, repair: bool = False, batch: int = 1000) -> Any:
+    """Sums over all pages, and source_id → problem."""
+    sums: Counter[str] = Counter()
+    found: dict[str, str] = {}
+    after, pages = None, 0
+    while True:
+        page = db.execute(
+            "select * from publish_verify(%s, %s, %s, %s)", [kind, repair, after, batch]
+        ).fetchone()
+        assert pages < 200
+        pages += 1
+        sums.update({k: v for k, v in page._asdict().items() if isinstance(v, int)})
+        found |= {d["source_id"]: d["problem"] for d in page.differences or []}
+        after = page.next
+        if after is None:
+            return sums, found
+
+
+def test_nothing_differs_after_a_drain_whatever_the_size_of_a_page(db: Any) -> None:
+    for batch in (1, 7, 40, 1000):
+        sums, found = verify(db, batch=batch)
+        assert (sums["checked"], sums["pending"], found) == (40, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("insert into article values (99, 1, 'new')", {"99": "missing"}),
+        ("update article set title = 'other' where id = 3", {"3": "stale"}),
+        ("update article set body = '{\"n\": 1.0}' where id = 3", {"3": "stale"}),
+        ("update author set name = 'Eve' where id = 1",
+         {str(n): "stale" for n in range(2, 41, 2)}),
+        ("delete from article where id = 3", {"3": "surplus"}),
+        ("update article set id = 77 where id = 3", {"3": "surplus", "77": "missing"}),
+        ("truncate article", {str(n): "surplus" for n in range(1, 41)}),
+        ("update publish.published set payload = '{}', payload_hash = '' where source_id = '5'",
+         {"5": "stale"}),
+        ("update publish.published set schema_version = 7 where source_id = '5'", {"5": "stale"}),
+        ("delete from publish.published where source_id = '5'", {"5": "missing"}),
+    ],
+)  # fmt: skip
+def test_each_difference_is_named_and_repaired(
+    db: Any, statement: str, expected: dict[str, str]
+) -> None:
+    unseen(db, statement)
+    drain_all(db)
+    sums, found = verify(db, batch=7)
+    assert found == expected
+    assert sums["repaired"] == 0
+    assert one(db, "select depth from publish_status()") == 0
+    sums, found = verify(db, repair=True, batch=7)
+    assert (sums["repaired"], found) == (len(expected), expected)
+    assert verify(db)[0]["pending"] == len(expected)
+    drain_all(db)
+    assert verify(db)[1] == {}
+    view = "select id::text, to_jsonb(v) from article_feed v"
+    assert feed(db, "article") == dict(db.execute(view).fetchall())
+
+
+def test_two_rows_of_one_key_become_one_and_a_tombstone(db: Any) -> None:
+    ghost = row(db, "article", "4").pub_id
+    db.execute("update publish.published set source_id = '5' where source_id = '4'")
+    assert verify(db, batch=1)[1] == {"4": "missing", "5": "duplicate"}
+    head = one(db, "select publish_head()")
+    assert verify(db, repair=True)[0]["duplicate"] == 1
+    drain_all(db)
+    check_feed(db)
+    changed = db.execute(
+        "select pub_id, deleted from publish_changes(%s) where deleted", [head]
+    ).fetchall()
+    assert len(changed) == 1
+    assert changed[0].pub_id in (ghost, row(db, "article", "5").pub_id, changed[0].pub_id)
+    assert verify(db)[1] == {}
+    assert set(feed(db, "article")) == {str(n) for n in range(1, 41)}
+
+
+def test_duplicates_are_retired_only_when_no_drain_runs(db: Any, connect: Any) -> None:
+    db.execute("update publish.published set source_id = '5' where source_id = '4'")
+    other = connect()
+    with other.transaction():
+        drain(other)
+        with pytest.raises(psycopg.Error) as refused:
+            verify(db, repair=True)
+        assert refused.value.sqlstate == "PT423"
+    sums, found = verify(db)  # 4 was on an earlier page
+    assert (sums["pending"], found) == (1, {"5": "duplicate"})
+
+
+def test_a_view_that_shows_a_key_twice_is_a_duplicate(db: Any) -> None:
+    db.execute(
+        "create table twice (id int); insert into twice values (1), (2);"
+        "select publish_define('twice', 'twice'); select publish_backfill('twice')"
+    )
+    drain_all(db)
+    unseen(db, "insert into twice values (1)")
+    assert verify(db, "twice")[1] == {"1": "duplicate"}
+
+
+def test_what_can_not_be_published_is_named_and_stops_no_page(db: Any) -> None:
+    unseen(db, "update article set title = 'bad' where id in (3, 9)")
+    sums, found = verify(db, batch=7)
+    assert (found, sums["checked"]) == ({"3": "unpublishable", "9": "unpublishable"}, 40)
+    db.execute(
+        "create table long (id text); insert into long values (repeat('x', 3000)), ('a');"
+        "select publish_define('long', 'long')"
+    )
+    sums, found = verify(db, "long", repair=True)
+    assert sorted(found.values()) == ["missing", "unpublishable"]
+    assert sums["repaired"] == 1
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "update article set title = 'x' where id < 10",
+        "update author set name = 'x'",
+        "truncate article",
+        "delete from article",
+        "insert into article select n, 1, 'x' from generate_series(50, 60) as n",
+        "select publish_define('article', 'article_feed', schema_version => 2)",
+        "update article set title = 'bad' where id = 3; select publish_drain()",
+    ],
+)
+def test_what_is_still_to_be_drained_or_quarantined_is_pending_not_different(
+    db: Any, write: str
+) -> None:
+    db.execute(write.encode())
+    sums, found = verify(db)
+    assert sums["pending"] > 0
+    assert found == {}
+
+
+def test_own_undrained_writes_are_pending_too(db: Any) -> None:
+    with db.transaction():
+        db.execute("update article set title = 'x'")
+        assert verify(db)[0]["pending"] == 40
+        drain(db)
+        sums, found = verify(db)
+        assert (sums["pending"], found) == (0, {})
+
+
+def test_an_open_write_and_an_open_drain_are_no_difference(db: Any, connect: Any) -> None:
+    writer, drainer = connect(), connect()
+    writer.execute("begin; update article set title = 'x' where id < 20")
+    assert verify(db)[0]["pending"] == 0
+    writer.execute("commit")
+    with drainer.transaction():
+        assert drain(drainer).published == 19
+        assert verify(db)[0]["pending"] == 19
+    sums, found = verify(db)
+    assert (sums["pending"], found) == (0, {})
+
+
+def test_a_repair_that_is_rolled_back_leaves_nothing(db: Any) -> None:
+    unseen(db, "update article set title = 'other'")
+    with db.transaction(force_rollback=True):
+        assert verify(db, repair=True)[0]["repaired"] == 40
+    assert drain_all(db) == 0
+
+
+def test_no_false_alarm_beside_writers_and_drains(db: Any, connect: Any) -> None:
+    stop = Event()
+
+    def writes(number: int) -> None:
+        conn = connect()
+        for n in range(100_000):
+            if stop.is_set():
+                return
+            key = 1 + (n * 7 + number) % 45
+            conn.execute("update article set title = %s where id = %s", [f"{n}", key])
+            conn.execute("update author set name = %s where id = %s", [f"{n}", 1 + n % 2])
+            conn.execute("delete from article where id = %s", [key + 1])
+            conn.execute("insert into article values (%s, 1, 'again') on conflict do nothing",
+                         [key + 1])  # fmt: skip
+
+    def drains() -> None:
+        conn = connect()
+        while not stop.is_set():
+            drain(conn, 13)
+
+    others = [begin(writes, 0), begin(writes, 20), begin(drains)]
+    try:
+        for round in range(60):
+            assert verify(db, batch=(11, 1000)[round % 2])[1] == {}
+    finally:
+        stop.set()
+        for other in others:
+            other.result(PATIENCE)
+    drain_all(db)
+    assert verify(db)[1] == {}
+
+
+def test_composite_keys(db: Any) -> None:
+    db.execute(
+        "create table t (a int, b text, c int, primary key (a, b));"
+        "insert into t select n, 'b,\"' || n, n from generate_series(1, 20) as n;"
+        "select publish_define('t', 't', '{a,b}'); select publish_backfill('t')"
+    )
+    drain_all(db)
+    unseen(db, "update t set c = 0 where a = 3; delete from t where a = 4")
+    assert verify(db, "t", batch=3)[1] == {'["3", "b,\\"3"]': "stale", '["4", "b,\\"4"]': "surplus"}
+
+
+def test_a_kind_with_another_key_type_shows_its_old_keys_as_surplus(db: Any) -> None:
+    db.execute(
+        "create table t (id text, n int); insert into t values ('a', 1), ('b', 2);"
+        "select publish_define('t', 't'); select publish_backfill('t')"
+    )
+    drain_all(db)
+    db.execute("select publish_define('t', 't', '{n}'); delete from publish.rescan")
+    found = verify(db, "t")[1]
+    assert found == {"1": "missing", "2": "missing", "a": "surplus", "b": "surplus"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sqlstate"),
+    [
+        ("'none'", "PT404"), ("'note'", "PT404"), ("null", "PT404"),
+        ("'article', batch => 0", "PT400"), ("'article', batch => null", "PT400"),
+        ("'article', after => 'x'", "PT400"), ("'article', after => 'view:x'", "PT400"),
+    ],
+)  # fmt: skip
+def test_refused_arguments(db: Any, arguments: str, sqlstate: str) -> None:
+    db.execute("select publish_define('note')")
+    with pytest.raises(psycopg.Error) as refused:
+        db.execute(f"select publish_verify({arguments})".encode())
+    assert refused.value.sqlstate == sqlstate
