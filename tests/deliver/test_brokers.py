@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
@@ -147,11 +147,19 @@ def test_redis_keeps_about_maxlen_and_says_why_it_refuses(db: Connection, url: s
 # --- NATS
 
 
+async def answered(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """The answer, asked for again while the cluster elects a leader and nobody answers."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(nats.errors.Error, nats.js.errors.Error):
+                return await ask()
+
+
 async def read_stream(port: int, count: int) -> tuple[list[dict[str, Any]], list[str]]:
     """All events of the stream in its order, and their Nats-Msg-Ids."""
     client = await nats.connect(f"nats://127.0.0.1:{port}")
-    context = client.jetstream()
-    subscription = await context.subscribe("feed.>", ordered_consumer=True)
+    context = client.jetstream(timeout=1)
+    subscription = await answered(lambda: context.subscribe("feed.>", ordered_consumer=True))
     events, ids = [], []
     for _ in range(count):
         message = await subscription.next_msg(timeout=PATIENCE)
@@ -176,11 +184,8 @@ async def make_stream(port: int, replicas: int = 1) -> None:
 
 async def stream_info(port: int) -> Any:
     client = await nats.connect(f"nats://127.0.0.1:{port}")
-    async with asyncio.timeout(PATIENCE):
-        while True:  # while the cluster elects a leader nobody answers
-            with suppress(nats.errors.Error, nats.js.errors.Error):
-                info = await client.jetstream(timeout=1).stream_info("FEED")
-                break
+    context = client.jetstream(timeout=1)
+    info = await answered(lambda: context.stream_info("FEED"))
     await client.close()
     return info
 
