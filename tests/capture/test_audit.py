@@ -1,0 +1,203 @@
+"""publish_audit names capture that cannot work, and capturing again mends it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from helpers import drain_all, feed, one
+
+SCHEMA = """
+create table author (id int primary key, name text);
+create table article (id int primary key, author_id int, title text, note text);
+create index on article (author_id);
+create view names as select u.id, u.name from author u;
+create view article_feed as
+  select a.id, a.title, n.name from article a left join names n on n.id = a.author_id;
+select publish_define('article', 'article_feed');
+select publish_capture('article', 'article', columns => '{title,author_id}');
+select publish_capture('article', 'author', lookup =>
+                       'select id from article where author_id = any ($1)');
+"""
+
+
+@pytest.fixture
+def db(connect: Any) -> Any:
+    db = connect()
+    db.execute(SCHEMA)
+    return db
+
+
+def audit(db: Any, kind: str | None = None) -> list[tuple[str, str]]:
+    rows = db.execute("select * from publish_audit(%s)", [kind]).fetchall()
+    assert all(row.hint for row in rows)
+    return [(row.object.removeprefix("public."), row.problem) for row in rows]
+
+
+def test_nothing_is_wrong_with_what_is_captured(db: Any) -> None:
+    assert audit(db) == audit(db, "article") == []
+
+
+CAPTURE_AGAIN = "select publish_capture('article', 'article', columns => '{title,author_id}')"
+
+
+@pytest.mark.parametrize(
+    ("damage", "object", "problem"),
+    [
+        ("drop trigger publish_1_insert on article", "article", "no trigger for insert"),
+        ("alter table article disable trigger publish_1_update", "article", "disabled for update"),
+        ("alter table article disable trigger user", "article",
+         "disabled for delete, insert, truncate, update"),
+        ("alter table article enable replica trigger publish_1_delete", "article",
+         "disabled for delete"),
+        ("create function other() returns trigger language plpgsql as 'begin return null; end';"
+         "create or replace trigger publish_1_insert after insert on article"
+         "  for each row execute function other()", "article",
+         "a trigger was replaced by another"),
+        ("create or replace function publish.capture_1() returns trigger language plpgsql"
+         " as 'begin return null; end'", "article",
+         "the trigger function is not what publish_capture made of it"),
+        ("drop function publish.capture_1_key cascade", "article",
+         "functions of the capture are gone, as what they read was dropped with CASCADE"),
+        ("create table part () inherits (article)", "part",
+         "a new partition or child is not captured"),
+        ("select publish_capture('article', 'article', columns => '{title}')", "article",
+         "the view reads author_id, and an update of that alone marks nothing"),
+    ],
+)  # fmt: skip
+def test_a_broken_capture_is_named_mended_by_capturing_again_and_the_kind_is_walked(
+    db: Any, damage: str, object: str, problem: str
+) -> None:
+    db.execute(damage.encode())
+    assert (object, problem) in audit(db)
+    db.execute("insert into article values (5, null, 'written meanwhile')")
+    db.execute(CAPTURE_AGAIN.encode())
+    assert audit(db) == []
+    if "columns => '{title}'" not in damage:
+        drain_all(db)
+        assert set(feed(db, "article")) == {"5"}
+
+
+def test_a_lookup_that_is_gone_is_named(db: Any) -> None:
+    db.execute("drop function publish.capture_2_lookup")
+    assert [p.split(",")[0] for _, p in audit(db)] == ["functions of the capture are gone"]
+
+
+def test_a_new_partition_is_named_for_what_its_clones_do_not_see(db: Any) -> None:
+    db.execute(
+        "create table t (id int, part int, primary key (id, part)) partition by list (part);"
+        "select publish_define('t', 't', '{id,part}'); select publish_capture('t', 't');"
+        "create table t_1 partition of t for values in (1)"
+    )
+    assert audit(db) == [("t_1", "no trigger for truncate")]
+    db.execute("select publish_capture('t', 't')")
+    assert audit(db) == []
+
+
+@pytest.mark.parametrize(
+    ("view", "reads"),
+    [
+        ("select id, title from article", ["article"]),
+        ("select a.id, n.name from article a join names n on n.id = a.author_id",
+         ["article", "author"]),
+        ("select a.id, author_name(a.author_id) from article a", ["article", "author"]),
+        ("select a.id, (select count(*) from author) from article a", ["article", "author"]),
+    ],
+)  # fmt: skip
+def test_tables_that_nobody_captures_are_found_through_views_and_parsed_functions(
+    db: Any, view: str, reads: list[str]
+) -> None:
+    db.execute(
+        "create function author_name(int) returns text language sql stable"
+        " begin atomic select name from names where id = $1; end"
+    )
+    db.execute(f"create view other as {view}".encode())
+    db.execute("select publish_define('other', 'other')")
+    problem = "the view reads this table, and nobody captures it"
+    assert audit(db, "other") == [(table, problem) for table in reads]
+    assert audit(db, "article") == []
+
+
+def test_a_trigger_attached_by_hand_counts_for_its_kind_only(db: Any) -> None:
+    db.execute(
+        "create table t (id int primary key); select publish_define('t', 't');"
+        "select publish_define('u', 't');"
+        "create trigger t after insert or update or delete on t"
+        "  for each row execute function publish_enqueue('t', 'id')"
+    )
+    assert audit(db, "t") == []
+    assert len(audit(db, "u")) == 1
+    db.execute(
+        "create function mark() returns trigger language plpgsql as"
+        " $$ begin perform publish_enqueue('u', new.id::text); return null; end $$;"
+        "create trigger u after insert on t for each row execute function mark()"
+    )
+    assert audit(db, "u") == []
+
+
+def test_a_key_that_no_index_serves_is_named(db: Any) -> None:
+    db.execute(
+        "insert into article select n, null, 't' from generate_series(1, 5000) as n;"
+        "analyze article;"
+        "create view cast_feed as select a.id::text as id, a.title from article a;"
+        "select publish_define('cast', 'cast_feed'); select publish_capture('cast', 'article',"
+        " key => 'id')"
+    )
+    problem = "asking the view for one key costs as much as reading all of it"
+    assert ("cast_feed", problem) in audit(db, "cast")
+    assert audit(db, "article") == []
+
+
+def test_what_changes_without_triggers_is_named(db: Any) -> None:
+    db.execute(
+        "create materialized view m as select id, title from article;"
+        "create view over_m as select id, title from m;"
+        "select publish_define('m', 'm'); select publish_define('over_m', 'over_m')"
+    )
+    problem = "a materialized view changes when it is refreshed, which marks nothing"
+    assert ("m", problem) in audit(db, "m")
+    assert ("m", problem) in audit(db, "over_m")
+    assert [o for o, p in audit(db, "over_m") if "captures it" in p] == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "part"),
+    [
+        ("drop view article_feed", "the view or its key column is gone"),
+        ("alter view article_feed rename column id to ident", "the view or its key column is gone"),
+        ("revoke select on article_feed from publish_owner", "permission denied"),
+    ],
+)
+def test_a_view_that_cannot_be_read_is_named(db: Any, damage: str, part: str) -> None:
+    db.execute(damage.encode())
+    assert any(part in problem for _, problem in audit(db))
+
+
+def test_a_validator_a_walk_a_key_and_a_table_that_are_gone_are_named(db: Any) -> None:
+    db.execute(
+        "create function valid(jsonb) returns boolean language sql as 'select true';"
+        "create table t (id int primary key, n int unique); select publish_define('t', 't');"
+        "select publish_capture('t', 't');"
+        "select publish_define('v', 't', validator => 'valid(jsonb)'); drop function valid;"
+        "create table s (id int primary key); select publish_define('s', 's');"
+        "select publish_capture('s', 's'); drop table s cascade"
+    )
+    assert ("valid", "the validator is gone") in audit(db, "v")
+    assert ("s", "the captured table is gone") in audit(db, "s")
+    assert one(db, "select publish_uncapture('s', 'public.s')") == 1
+    db.execute("select publish_define('t', 't', '{n}')")
+    assert ("t", "the kind has another key since the table was captured") in audit(db, "t")
+    db.execute("select publish_capture('t', 't')")
+    assert audit(db, "t") == []
+    db.execute("insert into t values (1, 0)")
+    db.execute("create view bad as select id, 1 / n as q from t; select publish_define('bad', 't')")
+    db.execute("select publish_define('bad', 'bad', schema_version => 2)")
+    db.execute("update publish.rescan set message = 'division by zero' where kind = 'bad'")
+    assert ("bad", "a walk over the kind fails: division by zero") in audit(db, "bad")
+
+
+def test_an_unknown_kind_is_refused(db: Any) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        audit(db, "none")
+    assert refused.value.sqlstate == "PT404"
