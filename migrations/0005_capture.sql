@@ -46,7 +46,8 @@ comment on column publish.capture.columns is
 comment on column publish.capture.always is
   'The triggers also fire for rows that logical replication applies.';
 comment on column publish.capture.by_row is
-  'Row triggers (partitions, inheritance, replication) instead of statement triggers.';
+  'Row triggers instead of statement triggers: on partitions, inheritance and replicated tables, '
+  'and for columns of a table without a primary key.';
 comment on column publish.capture.plain is
   'The key is made of columns alone: its text cannot fail.';
 comment on column publish.capture.pinned is

@@ -72,6 +72,9 @@ begin
       from publish.capture c
       join publish.view_reads(v_view) r on r.relid = publish.captured_table(c.capture_id)
      where c.kind = v_kind.kind and c.columns is not null and r.name is not null
+       and not exists (select from pg_attribute a -- no trigger sees a virtual column
+                        where a.attrelid = r.relid and a.attname = r.name
+                          and a.attgenerated = 'v')
        and r.name not in (select w.name from publish.watched_columns(c.capture_id) as w (name))
      group by r.relid;
 end

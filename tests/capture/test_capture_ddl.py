@@ -3,7 +3,7 @@ on whatever happens to the table."""
 
 import psycopg
 import pytest
-from helpers import PATIENCE, begin, drain_all, one, pid, until, waits
+from helpers import PATIENCE, begin, drain_all, feed, one, pid, until, waits
 from marks import converges, marked, marks_of, refused, walks
 from psycopg.rows import namedtuple_row
 
@@ -103,10 +103,10 @@ def test_capturing_again_with_another_key_or_other_columns_takes_effect(captured
     note, name = "update item set note = 'x'", "update item set name = 'x' || id"
     captured.execute("select publish_capture('item', 'item', columns => '{name}')")
     assert (marks_of(captured, note), marks_of(captured, name)) == ([], ["1", "2"])
-    captured.execute("select publish_capture('item', 'item', columns => '{note}')")
-    assert (marks_of(captured, note), marks_of(captured, name)) == (["1", "2"], [])
     captured.execute("select publish_capture('item', 'item', always => true, columns => '{name}')")
     assert (marks_of(captured, note), marks_of(captured, name)) == ([], ["1", "2"])
+    captured.execute("select publish_capture('item', 'item', columns => '{note}')")
+    assert (marks_of(captured, note), marks_of(captured, name)) == (["1", "2"], [])
     captured.execute("select publish_capture('item', 'item', key => 'id + 100')")
     assert marks_of(captured, note) == ["101", "102"]
     captured.execute("alter table item drop column note")  # no capture of before holds it
@@ -190,7 +190,7 @@ def test_a_column_that_is_read_is_dropped_only_with_cascade_and_then_writes_go_o
     captured.execute("delete from tag where id = 12")
     captured.execute("insert into item values (3)")
     assert (marked(captured), walks(captured)) == (["3"], [])
-    assert {object for object, _ in problems(captured)} == {"public.tag".removeprefix("public.")}
+    assert {object for object, _ in problems(captured)} == {"tag"}
     captured.execute("select publish_capture('item', 'tag', key => 'id')")
     assert walks(captured) == ["item"]
     assert captures(captured)[1].capture_id == id
@@ -260,14 +260,8 @@ def test_uncapture_removes_everything_of_one_or_of_all_and_leaves_what_is_publis
     assert (triggers(captured, "item"), captures(captured), leftovers(captured)) == (0, [], 0)
     captured.execute("update item set note = 'x'; truncate tag")
     assert walks(captured) == []
-    assert len(converges_without(captured, "item")) == 2
-
-
-def converges_without(conn, kind):
-    drain_all(conn)
-    return conn.execute(
-        "select from publish.published where kind = %s and not deleted", [kind]
-    ).fetchall()
+    drain_all(captured)
+    assert set(feed(captured, "item")) == {"1", "2"}
 
 
 @pytest.mark.parametrize("name", ["public.tag", "tag"])
@@ -437,7 +431,7 @@ def test_captures_are_made_with_an_empty_search_path(db):
 def test_a_key_of_before_the_kind_got_another_is_reported_until_it_is_captured_again(captured):
     captured.execute("select publish_define('item', 'item_view', '{name}')")
     drain_all(captured)
-    assert [object for object, _ in problems(captured)] == ["item", "tag"] or problems(captured)
+    assert {object for object, _ in problems(captured)} == {"item", "tag"}
     captured.execute("select publish_capture('item', 'item')")
     captured.execute("select publish_capture('item', 'tag', 'label')")
     assert problems(captured) == []

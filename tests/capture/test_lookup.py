@@ -7,7 +7,7 @@ from threading import Event
 
 import psycopg
 import pytest
-from helpers import burn_transaction_ids, drain, drain_all, feed, one, running_cluster
+from helpers import burn_transaction_ids, drain, drain_all, enqueue, feed, one, running_cluster
 from marks import converges, marked, walks
 from psycopg.rows import namedtuple_row
 
@@ -187,6 +187,18 @@ def test_what_a_lookup_finds_beyond_the_batch_is_left_to_the_drains_after_it(air
             break
     assert len(done) < 20
     converges(airports, "airport")
+    assert shown(airports) == HUGE
+
+
+def test_what_was_marked_itself_is_not_put_off_for_what_a_lookup_finds(airports):
+    airports.execute("select publish_define('note')")
+    with airports.transaction():
+        rename(airports, "hu")
+        for n in range(10):
+            enqueue(airports, "note", str(n), str(n))
+    assert drain(airports, 50).published == 10
+    assert feed(airports, "note") == {str(n): n for n in range(10)}
+    drain_all(airports, 50)
     assert shown(airports) == HUGE
 
 
