@@ -33,7 +33,7 @@ begin
       v_trigger := format('publish_%s_%s', v_capture.capture_id, v_op);
       execute format(
         'create or replace trigger %I after %s on %s %s for each %s'
-        ' when ((%s_guard() or true)%s) execute function %6$s()',
+        ' when ((true or %s_guard())%s) execute function %6$s()',
         v_trigger, v_op, v_table,
         case when v_capture.by_row or v_op = 'truncate' then ''
              else 'referencing'

@@ -25,6 +25,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_state publish.drain;
   v_size int := publish_drain.batch;
+  v_walks boolean := true;
   v_batch record;
   v_keys record;
   v_done record;
@@ -60,11 +61,16 @@ begin
     v_state.partial_xid := null;
     v_state.partial_seq := null;
   end if;
-  perform publish.walk_rescan(publish_drain.batch);
   loop
+    if v_walks then
+      v_walks := publish.walk_rescan(publish_drain.batch);
+    end if;
     select b.* into v_batch
       from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
                               v_size) b;
+    -- A page without keys need not be the last one; 0 scanned is to mean that nothing is left.
+    continue when v_batch.scanned = 0 and v_walks;
+    v_walks := false;
     v_keys := v_batch;
     exit when v_batch.vias is null;
     select f.* into v_keys
