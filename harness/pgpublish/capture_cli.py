@@ -16,6 +16,7 @@ from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs
 from pgpublish.jobs import Job
 
+MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
 PROBLEMS = ("missing", "stale", "surplus", "duplicate", "unpublishable")
 
 page_option = click.option(
@@ -36,7 +37,9 @@ def walking(
     total = capture.estimated_keys(conn, kind)
     with (
         stop_on_signals() as stop,
-        jobs.start(conn, f"{work}:{kind}", kind=work, data={"kind": kind}) as job,
+        jobs.start(
+            conn, f"{work}:{kind}", kind=work, data={"kind": kind}, max_attempts=MAX_ATTEMPTS
+        ) as job,
     ):
         job.stop_at(stop)
         first = job.data.get("done", 0) if job.data.get("after") and not again else 0
