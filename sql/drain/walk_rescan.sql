@@ -22,7 +22,7 @@ begin
   end if;
   if not exists (select from publish.kind k where k.kind = v_walk.kind and k.view is not null) then
     delete from publish.rescan r where r.rescan_id = v_walk.rescan_id;
-    return false; -- no view to walk
+    return true; -- no view to walk; another kind may wait
   end if;
   begin
     if v_walk.published_after is null then

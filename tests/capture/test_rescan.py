@@ -103,3 +103,14 @@ def test_a_walk_asked_for_by_a_transaction_that_rolls_back_is_not_done(
     other.execute("truncate thing")
     other.rollback()
     assert [drained.scanned for drained in drain_all(things)] == [0]
+
+
+def test_a_walk_of_a_kind_without_a_view_keeps_no_other_from_being_done(things: Connection) -> None:
+    things.execute("select publish_define('note')")
+    things.execute("insert into thing values (1, 'x', false)")
+    list(drain_all(things))
+    things.execute("insert into publish.rescan (kind, reason) values ('note', 'by mistake')")
+    things.execute("truncate thing")
+    list(drain_all(things))
+    assert live(things) == set()
+    assert things.execute("select count(*) from publish.rescan").fetchone() == (0,)
