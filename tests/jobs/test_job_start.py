@@ -130,14 +130,14 @@ def test_the_heart_keeps_a_lease_through_a_query_that_is_longer(
     conn = connect()
 
     def long() -> None:
-        with jobs.start(conn, "j", lease=1.2):
+        with jobs.start(conn, "j", lease=3):
             conn.execute("select pg_advisory_lock(1, 1)")
 
     running = begin(long)
     until(lambda: one(db, "select count(*) from publish.job_activity where state = 'active'"))
     began = one(db, "select since from publish.job_activity")
     until(
-        lambda: one(db, "select beat_at > %s + interval '1.5 s' from publish.job_activity", began)
+        lambda: one(db, "select beat_at > %s + interval '3.3 s' from publish.job_activity", began)
     )
     with pytest.raises(Locked), jobs.start(db, "j"):
         pass

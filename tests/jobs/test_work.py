@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 from click.testing import CliRunner, Result
@@ -20,6 +20,11 @@ from helpers import PATIENCE, begin, drain_all, one, until
 from pgpublish import capture, cli, jobs
 from pgpublish.database import connect as open_connection
 from pgpublish.errors import BadArgument
+
+# Jobs whose body waits for the lock that the test holds.
+BLOCKED: LiteralString = (
+    "select count(*) from publish.job_activity a where cardinality(pg_blocking_pids(a.pid)) > 0"
+)
 
 
 @pytest.fixture
@@ -94,8 +99,7 @@ def test_concurrency_runs_so_many_jobs_at_a_time(db: Connection, work: Backgroun
     db.execute("select pg_advisory_lock(1, 1)")
     db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 5) n")
     worker = work("ends", "--concurrency", "3")
-    waiting = "select count(*) from publish.job_activity where state = 'active'"
-    until(lambda: one(db, waiting) == 3)
+    until(lambda: one(db, BLOCKED) == 3)
     assert one(db, "select count(distinct pid) from publish.job_activity") == 3
     db.execute("select pg_advisory_unlock(1, 1)")
     assert {outcome(worker)["status"] for _ in range(5)} == {"succeeded"}
@@ -108,7 +112,7 @@ def test_sigterm_lets_a_job_come_to_its_end_and_starts_no_other(
     db.execute("select pg_advisory_lock(1, 1)")
     db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 2) n")
     worker = work("ends")
-    until(lambda: one(db, "select count(*) from publish.job_activity where state = 'active'"))
+    until(lambda: one(db, BLOCKED))
     worker.send_signal(signal.SIGTERM)
     assert worker.poll() is None
     db.execute("select pg_advisory_unlock(1, 1)")
