@@ -49,8 +49,8 @@ def drain_hot(conn: Connection) -> tuple[float, float]:
 
 def megabytes(conn: Connection, relation: str) -> float:
     row = conn.execute(
-        "select sum(pg_total_relation_size(t.relid))::float8 / 1048576"
-        "  from pg_partition_tree(%s) t", [relation]
+        "select sum(pg_total_relation_size(d))::float8 / 1048576"
+        "  from publish.with_descendants(%s::regclass) as d", [relation]
     ).fetchone()  # fmt: skip
     assert row is not None
     return float(row[0])
