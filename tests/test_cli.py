@@ -23,8 +23,9 @@ from pgpublish import cli
 from pgpublish.embedded import Cluster
 
 COMMANDS = {
-    "backfill": ["backfill", "thing"], "changes": ["changes"], "drain": ["drain", "--once"],
-    "status": ["status"],
+    "audit": ["audit"], "backfill": ["backfill", "thing"], "changes": ["changes"],
+    "drain": ["drain", "--once"], "quarantine list": ["quarantine", "list"],
+    "quarantine retry": ["quarantine", "retry"], "status": ["status"], "verify": ["verify"],
 }  # fmt: skip
 
 
@@ -190,11 +191,15 @@ def test_status_in_json_has_what_the_function_returns(
         (["backfill", "nope"], 1), (["changes", "--kind", "nope"], 1),
         (["changes", "--since", "-1"], 1), (["changes", "--since", "x"], 1),
         (["changes", "--since", "999"], 1), (["quarantine", "retry", "thing", "x"], 1),
+        (["quarantine", "list", "nope"], 1), (["quarantine", "retry", "nope"], 1),
+        (["audit", "nope"], 1), (["verify", "nope"], 1), (["verify", "note"], 1),
+        (["backfill", "note"], 1),
     ],
 )  # fmt: skip
 def test_a_refused_argument_exits_1_with_a_hint(
     run: Callable[..., Result], things: Connection, arguments: list[str], exit_code: int
 ) -> None:
+    things.execute("select publish_define('note')")
     result = run(*arguments)
     assert_one_line_and_a_hint(result, exit_code)
     assert result.stdout == ""
@@ -203,6 +208,10 @@ def test_a_refused_argument_exits_1_with_a_hint(
 def test_wrong_usage_exits_2(run: Callable[..., Result]) -> None:
     assert run("drain", "--batch", "0").exit_code == 2
     assert run("backfill").exit_code == 2
+    assert run("verify", "--batch", "0").exit_code == 2
+    assert run("audit", "one", "two").exit_code == 2
+    assert run("quarantine").exit_code == 2
+    assert run("quarantine", "list", "--batch", "0").exit_code == 2
     assert run("--embedded", "status").exit_code == 2
 
 
@@ -348,3 +357,92 @@ def test_drain_once_says_what_it_did_at_once_and_ends_on_sigint(
     depth = things.execute("select depth from publish_status()").fetchone()
     assert depth is not None
     assert 0 < depth[0] < 20000
+
+
+def test_verify_compares_every_projected_kind_and_shows_the_first_differences(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    things.execute("create table other (id int); select publish_define('other', 'other')")
+    things.execute("select publish_define('note')")
+    things.execute("alter table thing disable trigger thing_feed")
+    things.execute("insert into thing select n, 'x' from generate_series(1, 2000) as n")
+    found = run("verify", "--batch", "300")
+    assert found.exit_code == 6
+    lines = found.stdout.splitlines()
+    assert lines[0] == "other: 0 keys checked, all as the view says"
+    assert lines[1] == "thing: 2,000 keys checked, 2,000 missing"
+    shown = [line.split() for line in lines[2:-1]]
+    assert {problem for problem, _ in shown} == {"missing"}
+    assert lines[-1] == f"  … and {2000 - len(shown):,} more"
+    things.execute("select publish_enqueue('thing', n::text) from generate_series(1, 1999) as n")
+    (report,) = map(json.loads, run("verify", "thing", "--json").stdout.splitlines())
+    assert (report["missing"], report["pending"]) == (1, 1999)
+    assert report["differences"] == [{"source_id": "2000", "problem": "missing"}]
+
+
+def test_verify_repair_is_done_by_the_next_drain_and_the_next_verify_exits_0(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    things.execute("alter table thing disable trigger thing_feed")
+    things.execute("insert into thing select n, 'x' from generate_series(1, 2500) as n")
+    repaired = run("verify", "--repair")
+    assert repaired.exit_code == 6
+    assert "2,500 marked for the next drain" in repaired.stdout
+    pending = run("verify")
+    assert pending.exit_code == 0
+    assert pending.stdout == "thing: 2,500 keys checked, all as the view says, 2,500 pending\n"
+    assert run("drain", "--once").exit_code == 0
+    assert run("verify").stdout == "thing: 2,500 keys checked, all as the view says\n"
+
+
+def test_verify_repair_of_duplicates_exits_5_while_another_session_drains(
+    run: Callable[..., Result], things: Connection, connect: Connect
+) -> None:
+    things.execute("insert into thing values (1, 'x'), (2, 'x')")
+    assert run("drain", "--once").exit_code == 0
+    things.execute("update publish.published set source_id = '2' where source_id = '1'")
+    other = connect(autocommit=False)
+    other.execute("select publish_drain()")
+    assert_one_line_and_a_hint(run("verify", "--repair"), 5)
+    other.rollback()
+    assert run("verify", "--repair").exit_code == 6
+    assert run("drain", "--once").exit_code == 0
+    assert run("verify").exit_code == 0
+
+
+def test_audit_shows_each_problem_with_what_to_do(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    right = run("audit")
+    assert (right.exit_code, right.stdout, right.stderr) == (0, "", "no problem found\n")
+    things.execute(
+        "create table other (id int primary key); select publish_define('other', 'other')"
+    )
+    found = run("audit")
+    assert found.exit_code == 6
+    object, hint = found.stdout.splitlines()
+    assert object.startswith("other: public.other: ")
+    assert hint.startswith("  hint: select publish_capture('other', 'public.other'")
+    (row,) = map(json.loads, run("audit", "other", "--json").stdout.splitlines())
+    assert list(row) == ["of_kind", "object", "problem", "hint"]
+    assert run("audit", "thing").exit_code == 0
+
+
+def test_quarantine_lists_at_most_batch_oldest_first_and_retries_a_kind_or_all(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    things.execute("create view bad_feed as select id, 1 / (id - id) as v from thing")
+    things.execute("select publish_define('bad', 'bad_feed')")
+    things.execute("insert into thing values (1, 'x'), (2, 'x'), (3, 'x')")
+    things.execute("select publish_enqueue('bad', n::text) from generate_series(1, 3) as n")
+    assert run("drain", "--once").exit_code == 0
+    listed = run("quarantine", "list", "bad", "--batch", "2", "--json").stdout.splitlines()
+    assert [json.loads(line)["source_id"] for line in listed] == ["1", "2"]
+    table = run("quarantine", "list").stdout
+    assert (table.count("22012"), table.count("division by zero")) == (3, 3)
+    assert run("quarantine", "retry", "bad", "2").stdout == "1 will be tried by the next drain\n"
+    assert run("quarantine", "retry", "thing").stdout == "0 will be tried by the next drain\n"
+    assert json.loads(run("quarantine", "retry", "--json").stdout) == {"due": 3}
+    assert run("drain", "--once").exit_code == 0
+    rows = map(json.loads, run("quarantine", "list", "--json").stdout.splitlines())
+    assert [row["attempts"] for row in rows] == [2, 2, 2]

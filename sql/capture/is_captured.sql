@@ -12,8 +12,11 @@ as $$
            select from pg_trigger t
              join pg_proc p on p.oid = t.tgfoid
             where t.tgrelid = is_captured.source and not t.tgisinternal
+              and t.tgenabled in ('O', 'A')
               and case when p.oid = 'public.publish_enqueue()'::regprocedure
-                       then starts_with(encode(t.tgargs, 'escape'), is_captured.kind || '\000')
+                       then t.tgtype & 1 = 1 -- for each row; of a TRUNCATE alone it marks nothing
+                            and position(convert_to(is_captured.kind, getdatabaseencoding())
+                                         || '\x00'::bytea in t.tgargs) = 1
                        else p.prosrc like '%publish\_enqueue%' end)
 $$;
 comment on function publish.is_captured(text, regclass) is

@@ -35,10 +35,13 @@ begin
                       key_columns.kind, key_columns.view, key_columns.columns),
       hint = 'Restore it, or call publish_define with what replaced it.';
   end if;
+  -- Its text is compared as publish.published does, not by the column's collation.
   key_columns.source_id :=
-    case when cardinality(key_columns.refs) = 1 then format('%s::text', key_columns.refs[1])
+    case when cardinality(key_columns.refs) = 1
+         then format('%s::text collate "default"', key_columns.refs[1])
          else format('publish.key_text(array[%s])',
-                     (select string_agg(r.ref || '::text', ', ' order by r.n)
+                     (select string_agg(format('%s::text collate "default"', r.ref), ', '
+                                        order by r.n)
                         from unnest(key_columns.refs) with ordinality as r (ref, n))) end;
 end
 $$;

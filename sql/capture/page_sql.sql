@@ -20,7 +20,7 @@ begin
       v_bound := (select string_agg(format('%L::%s', a.part, a.type), ', ' order by a.n)
                     from unnest(v_after, v_key.types) with ordinality as a (part, type, n));
       execute 'select ' || v_bound;
-    exception when data_exception or sqlstate 'PT422' then
+    exception when data_exception or integrity_constraint_violation or sqlstate 'PT422' then
       raise exception 'after is not a key of this kind' using
         errcode = 'PT400',
         detail = format('kind %L, after %L: %s', page_sql.kind, left(page_sql.after, 60), sqlerrm),

@@ -31,7 +31,7 @@ declare
   v_page record;
 begin
   perform publish.check_batch(publish_verify.batch);
-  perform publish.key_columns(publish_verify.kind);
+  perform publish.hold_tables(to_regclass(c.view)) from publish.key_columns(publish_verify.kind) c;
   if publish_verify.after is not null and v_after is null then
     raise exception 'after is not a position of publish_verify' using
       errcode = 'PT400',
@@ -39,8 +39,7 @@ begin
       hint = 'Pass what the previous page returned as next, or nothing to begin.';
   end if;
   select c.* into v_page
-    from publish.compare(publish_verify.kind, v_side, nullif(v_after[2], ''),
-                         publish_verify.batch) c;
+    from publish.compare(publish_verify.kind, v_side, v_after[2], publish_verify.batch) c;
   publish_verify.next := case
     when v_page.next is not null then v_side || ':' || v_page.next
     when v_side = 'view' then 'feed:' end;
@@ -73,7 +72,7 @@ comment on function public.publish_verify(text, boolean, text, int) is
   'or quarantined, only counts as pending: writes and drains beside it raise no alarm. checked: '
   'keys of the view. repair marks '
   'what differs for the next drain, and retires duplicates at once; repaired counts those keys. '
-  'Errors: PT404 not a projected kind, PT400 bad batch or after, PT423 a drain is running and '
-  'there are duplicates to retire.';
+  'Errors: PT404 not a projected kind, PT400 bad batch or after; when there are duplicates to '
+  'retire, PT423 a drain is running, PT400 the transaction is not READ COMMITTED.';
 revoke all on function public.publish_verify(text, boolean, text, int) from public;
 grant execute on function public.publish_verify(text, boolean, text, int) to publish_admin;

@@ -6,6 +6,13 @@ declare
   v_state publish.drain;
   v_retired int;
 begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'duplicates are retired in a READ COMMITTED transaction' using
+      errcode = 'PT400',
+      detail = format('This transaction is %s: its snapshot may be older than the lock.',
+                      upper(current_setting('transaction_isolation'))),
+      hint = 'Begin the transaction with: begin isolation level read committed';
+  end if;
   if not pg_try_advisory_xact_lock(1886741100, 0) then
     raise exception 'a drain is running' using
       errcode = 'PT423',
@@ -39,5 +46,5 @@ end
 $$;
 comment on function publish.retire_duplicates(text, text[]) is
   'Turns all rows but the newest of each of these keys into tombstones with revs of their own, and '
-  'returns how many. Errors: PT423 a drain is running.';
+  'returns how many. Errors: PT423 a drain is running, PT400 not READ COMMITTED.';
 revoke all on function publish.retire_duplicates(text, text[]) from public;

@@ -33,6 +33,10 @@ begin
        cross join lateral publish.look_up(g.via, g.marks) as l (key)
       union all
       select q.source_id from publish.quarantine q where q.kind = unsettled.kind
+      union all
+      select d.source_id
+        from publish.delayed d
+       where d.kind = unsettled.kind and d.available_at <= clock_timestamp()
     ) u
    where u.source_id = any (unsettled.source_ids);
   return coalesce(v_unsettled, '{}');

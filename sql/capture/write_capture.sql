@@ -92,8 +92,12 @@ begin
       then format('the capture of %s was broken', write_capture.source)
       when v_old.lookup is not null
            and (v_old.key, v_old.lookup) is distinct from (v_key, write_capture.lookup)
-      then format('%s is looked up in another way', write_capture.source) end;
+      then format('%s is looked up in another way', write_capture.source)
+      when not coalesce(write_capture.columns <@ v_old.columns, v_old.columns is null)
+      then format('%s was captured with fewer columns', write_capture.source) end;
     delete from publish.capture c where c.capture_id = v_id;
+  elsif exists (select from publish.published p where p.kind = write_capture.kind) then
+    v_reason := format('%s was not captured before', write_capture.source);
   end if;
   insert into publish.capture as c
     (capture_id, kind, source, key, for_key, lookup, columns, always, by_row, plain, pinned)

@@ -14,6 +14,7 @@ begin
     values (look_up_or_walk.kind, 'a lookup alone ran into statement_timeout');
     return;
   end if;
+  perform publish.hold_tables(r.relid) from publish.lookup_reads(look_up_or_walk.via) as r (relid);
   return query
     select l.key from publish.look_up(look_up_or_walk.via, look_up_or_walk.marks) l (key);
 exception

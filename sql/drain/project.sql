@@ -34,9 +34,9 @@ begin
       from publish.project_keys(project.kind, project.source_ids, project.seqs,
                                 project.headers) p;
 exception
-  when operator_intervention or transaction_rollback or insufficient_resources
-       or lock_not_available then
-    raise;
+  when operator_intervention or transaction_rollback or disk_full or out_of_memory
+       or too_many_connections or lock_not_available then
+    raise; -- not configuration_limit_exceeded: temp_file_limit is met by one key's query
   when others then
     get stacked diagnostics v_sqlstate = returned_sqlstate, v_message = message_text;
     -- Does the view fail for no key at all? Then it is the view, and every key waits for it.

@@ -89,6 +89,9 @@ begin
     perform publish.put_off(v_keys.kinds, v_keys.source_ids, v_keys.headers, v_keys.scanned);
   end if;
 
+  perform publish.hold_tables(to_regclass(k.view))
+     from publish.kind k
+    where k.view is not null and k.kind = any (v_keys.kinds[:v_keys.scanned]);
   select a.* into v_done
     from publish.apply_batch(v_state.head, v_began, v_keys.scanned, v_keys.kinds,
                              v_keys.source_ids, v_keys.seqs, v_keys.payloads, v_keys.deleted,

@@ -43,7 +43,7 @@ begin
          set attempts = r.attempts + 1, message = sqlerrm,
              next_page_at = clock_timestamp() + publish.backoff(r.attempts + 1)
        where r.rescan_id = v_walk.rescan_id;
-      return false;
+      return true; -- another kind may wait
   end;
   if v_walk.after is null and v_walk.published_after is null then
     delete from publish.rescan r where r.rescan_id = v_walk.rescan_id;

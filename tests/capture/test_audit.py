@@ -136,6 +136,109 @@ def test_a_trigger_attached_by_hand_counts_for_its_kind_only(db: Any) -> None:
     assert audit(db, "u") == []
 
 
+BY_HAND = """
+create table t (id int primary key);
+create function mark() returns trigger language plpgsql as
+$$ begin perform publish_enqueue('t', new.id::text); return null; end $$;
+create trigger mark {} on t {};
+"""
+
+
+@pytest.mark.parametrize("kind", ["naïve", "a\\b", "a'b", "ключ"])
+def test_a_trigger_attached_by_hand_is_known_by_a_kind_of_any_name(db: Any, kind: str) -> None:
+    db.execute("create table t (id int primary key)")
+    db.execute("select publish_define(%s, 't')", [kind])
+    assert len(audit(db, kind)) == 1
+    name = kind.replace("'", "''")
+    db.execute(
+        "create trigger mark after insert or update or delete on t"
+        f" for each row execute function publish_enqueue(E'{name}', 'id')".replace(
+            "\\", "\\\\"
+        ).encode()
+    )
+    assert audit(db, kind) == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "damage"),
+    [
+        ("for each row execute function publish_enqueue('t', 'id')", "disable trigger mark"),
+        ("for each row execute function publish_enqueue('t', 'id')", "enable replica trigger mark"),
+        ("for each row execute function mark()", "disable trigger mark"),
+        ("for each row execute function mark()", "enable replica trigger mark"),
+    ],
+)
+def test_a_trigger_attached_by_hand_counts_while_it_is_enabled(
+    db: Any, trigger: str, damage: str
+) -> None:
+    db.execute(BY_HAND.format("after insert or update or delete", trigger).encode())
+    db.execute("select publish_define('t', 't')")
+    assert audit(db, "t") == []
+    db.execute(f"alter table t {damage}".encode())
+    problem = "the view reads this table, and nobody captures it"
+    assert audit(db, "t") == [("t", problem)]
+    db.execute("alter table t enable always trigger mark")
+    assert audit(db, "t") == []
+
+
+def test_a_trigger_of_truncate_alone_does_not_count(db: Any) -> None:
+    trigger = "for each statement execute function publish_enqueue('t')"
+    db.execute(BY_HAND.format("after truncate", trigger).encode())
+    db.execute("select publish_define('t', 't')")
+    assert len(audit(db, "t")) == 1
+
+
+def test_a_captured_table_may_be_renamed_and_moved(db: Any) -> None:
+    db.execute(
+        "create schema elsewhere; alter table article rename to paper;"
+        "alter table paper rename column title to heading;"
+        "alter table paper set schema elsewhere; alter table author set schema elsewhere"
+    )
+    assert audit(db) == []
+    db.execute("insert into elsewhere.paper values (1, null, 'x')")
+    drain_all(db)
+    assert set(feed(db, "article")) == {"1"}
+
+
+def test_a_watched_column_that_is_dropped_fails_no_write_and_is_named(db: Any) -> None:
+    db.execute("create table t (id int primary key, a int, b int); create view v as select id, a"
+               " from t; select publish_define('v', 'v');"
+               "select publish_capture('v', 't', columns => '{a,b}')")  # fmt: skip
+    db.execute("alter table t drop column b cascade")
+    assert ("t", "no trigger for delete, insert, truncate, update") in audit(db, "v")
+    db.execute("insert into t values (1, 1); update t set a = 2")
+    db.execute("select publish_capture('v', 't', columns => '{a}')")
+    assert audit(db, "v") == []
+    drain_all(db)
+    assert feed(db, "v") == {"1": {"id": 1, "a": 2}}
+
+
+def test_a_table_that_became_a_partition_is_named(db: Any) -> None:
+    db.execute(
+        "create table t (id int not null, primary key (id)); select publish_define('t', 't');"
+        "select publish_capture('t', 't');"
+        "create table whole (id int not null, primary key (id)) partition by range (id)"
+    )
+    db.execute("create table parent (id int); alter table t inherit parent")
+    assert [p.split(",")[0] for _, p in audit(db, "t")] == ["it has become a partition or a child"]
+    db.execute("select publish_capture('t', 't')")
+    assert audit(db, "t") == []
+
+
+def test_a_walk_that_failed_is_named_until_it_goes_through(db: Any) -> None:
+    db.execute("insert into article values (1, null, 't')")
+    drain_all(db)
+    db.execute(
+        "create view fails as select id, 1 / (title <> 't')::int as one from article;"
+        "select publish_define('article', 'fails', '{one}')"
+    )
+    drain_all(db)
+    assert ("article", "a walk over the kind fails: division by zero") in audit(db)
+    db.execute("update article set title = 'u'; update publish.rescan set next_page_at = now()")
+    drain_all(db)
+    assert [problem for _, problem in audit(db) if "walk" in problem] == []
+
+
 def test_a_key_that_no_index_serves_is_named(db: Any) -> None:
     db.execute(
         "insert into article select n, null, 't' from generate_series(1, 5000) as n;"

@@ -532,3 +532,28 @@ def test_a_dump_restored_elsewhere_goes_on_capturing(captured, cluster, url, new
         conn.execute("set session_replication_role = replica; update tag set item_id = 6")
         assert {"5", "6", "10"} <= set(marked(conn))
         assert one(conn, "select publish_uncapture('item')") == 4
+
+
+def test_a_capture_that_begins_late_or_sees_more_has_the_kind_walked(db):
+    db.execute(
+        "create table main (id int primary key, a text, b text);"
+        "create table child (id int primary key, main_id int);"
+        "create view shown as select m.id, m.a, m.b,"
+        "  (select count(*) from child c where c.main_id = m.id) as n from main m;"
+        "select publish_define('late', 'shown');"
+        "select publish_capture('late', 'main', columns => '{a}');"
+        "insert into main values (1, 'a', 'old')"
+    )
+    drain_all(db)
+    db.execute("update main set b = 'new'; insert into child values (1, 1)")
+    for capture in (
+        "select publish_capture('late', 'main', columns => '{a,b}')",
+        "select publish_capture('late', 'child', key => 'main_id')",
+    ):
+        db.execute(capture.encode())
+        assert one(db, "select walks from publish_status()") == 1
+        drain_all(db)
+    assert feed(db, "late") == {"1": {"id": 1, "a": "a", "b": "new", "n": 1}}
+    db.execute("select publish_capture('late', 'main', columns => '{b}')")
+    db.execute("select publish_capture('late', 'main', columns => '{b}')")
+    assert one(db, "select walks from publish_status()") == 0

@@ -256,6 +256,135 @@ def test_a_kind_with_another_key_type_shows_its_old_keys_as_surplus(db: Any) -> 
 
 
 @pytest.mark.parametrize(
+    ("key", "keys"),
+    [("{id,n}", {'["1", "1"]', '["12", "2"]'}), ("{d}", {"1", "2"})],
+    ids=["composite", "domain"],
+)
+def test_keys_that_the_new_key_of_a_kind_cannot_even_read_are_surplus_and_then_retired(
+    db: Any, key: str, keys: set[str]
+) -> None:
+    db.execute(
+        "create domain digit as int check (value < 10);"
+        "create table t (id text, n int, d digit); insert into t values ('1', 1, 1), ('12', 2, 2);"
+        "select publish_define('t', 't'); select publish_backfill('t')"
+    )
+    drain_all(db)
+    db.execute("select publish_define('t', 't', %s)", [key])
+    sums, found = verify(db, "t", batch=1)
+    assert (sums["pending"] > 0, found) == (True, {})
+    with db.transaction(force_rollback=True):
+        db.execute("delete from publish.rescan")
+        found = verify(db, "t")[1]
+        assert {k for k, problem in found.items() if problem == "surplus"} == {"1", "12"} - keys
+        assert {k for k, problem in found.items() if problem == "missing"} == keys - {"1", "12"}
+    drain_all(db)
+    assert verify(db, "t")[1] == {}
+    assert set(feed(db, "t")) == keys
+
+
+def test_after_is_refused_when_a_domain_does_not_take_it(db: Any) -> None:
+    db.execute(
+        "create domain digit as int check (value < 10); create table t (id digit);"
+        "select publish_define('t', 't')"
+    )
+    for call in ("publish_verify('t', after => 'view:12')", "publish_backfill('t', '12')"):
+        with pytest.raises(psycopg.Error) as refused:
+            db.execute(f"select {call}".encode())
+        assert refused.value.sqlstate == "PT400"
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 1000])
+def test_a_page_that_ends_with_the_empty_key_does_not_begin_again(db: Any, batch: int) -> None:
+    db.execute(
+        "create table t (id text); insert into t values (''), (''), (E'a\nb'), (E'a\nc'),"
+        " ('view:');"
+        "select publish_define('t', 't')"
+    )
+    sums, found = verify(db, "t", repair=True, batch=batch)
+    assert sums["checked"] == 5
+    assert found == {"": "unpublishable", "a\nb": "missing", "a\nc": "missing", "view:": "missing"}
+    drain_all(db)
+    assert verify(db, "t", batch=batch)[1] == {"": "unpublishable"}
+
+
+def test_a_delayed_mark_that_is_due_is_still_to_be_drained(db: Any) -> None:
+    """A view may show what its time has come for before the drain was there. What is delayed longer
+    differs."""
+    db.execute(
+        "create table t (id int, at timestamptz default clock_timestamp());"
+        "create view due as select id from t where at <= now();"
+        "select publish_define('t', 'due'); insert into t values (1), (2);"
+        "insert into publish.delayed (available_at, kind, source_id)"
+        "  select case id when 1 then at else at + interval '1 h' end, 't', id from t"
+    )
+    sums, found = verify(db, "t")
+    assert (sums["pending"], found) == (1, {"2": "missing"})
+    drain_all(db)
+    assert verify(db, "t")[1] == {"2": "missing"}
+
+
+@pytest.mark.parametrize("key", ["{id}", "{part,id}"])
+def test_a_key_column_of_another_collation_is_found_by_index(db: Any, key: str) -> None:
+    db.execute(
+        'create table t (id text collate "C" primary key, part text collate "POSIX" default 1);'
+        "insert into t select n from generate_series(1, 3000) as n;"
+        "create unique index on t (part, id); analyze t"
+    )
+    db.execute("select publish_define('t', 't', %s)", [key])
+    db.execute("select publish_backfill('t', batch => 3000)")
+    drain_all(db, batch=3000)
+    db.execute("analyze publish.published")
+    read = (
+        "select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+        " where relname = 'published'"
+    )
+    with db.transaction():
+        page = "select checked, differences from publish_verify('t', batch => 10)"
+        before = one(db, read)
+        assert db.execute(page).fetchone() == (10, None)
+        assert one(db, read) - before <= 20
+
+
+def test_a_key_that_is_respelled_where_collation_sees_no_difference_moves(db: Any) -> None:
+    try:
+        db.execute(
+            "create collation no_case"
+            " (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+        )
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this server is built without ICU, which alone has such collations")
+    db.execute(
+        "create table t (id text collate no_case primary key);"
+        "select publish_define('t', 't'); select publish_capture('t', 't');"
+        "insert into t values ('A'), ('b')"
+    )
+    drain_all(db)
+    db.execute("update t set id = 'a' where id = 'A'")
+    drain_all(db)
+    assert set(feed(db, "t")) == {"a", "b"}
+    assert verify(db, "t")[1] == {}
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_duplicates_are_retired_by_no_transaction_with_an_older_snapshot(
+    db: Any, connect: Any, isolation: str
+) -> None:
+    db.execute("update publish.published set source_id = '5' where source_id = '4'")
+    other = connect()
+    other.execute(f"begin isolation level {isolation}".encode())
+    other.execute("select from article")
+    db.execute("update article set title = 'x' where id = 9")
+    drain(db)
+    with pytest.raises(psycopg.Error) as refused:
+        other.execute("select publish_verify('article', true, 'feed:')")
+    assert refused.value.sqlstate == "PT400"
+    other.execute("rollback")
+    assert verify(db, repair=True)[0]["duplicate"] == 1
+    drain_all(db)
+    assert verify(db)[1] == {}
+
+
+@pytest.mark.parametrize(
     ("arguments", "sqlstate"),
     [
         ("'none'", "PT404"), ("'note'", "PT404"), ("null", "PT404"),

@@ -389,3 +389,17 @@ def test_a_key_of_a_domain_or_enum_that_does_not_take_it_is_set_aside_alone(db):
     enqueue(db, "a", "too long")
     drain_all(db)
     assert set(feed(db, "a")) == {"fine"}
+
+
+def test_a_key_that_alone_exceeds_temp_file_limit_is_set_aside_and_blocks_nothing(db):
+    db.execute(
+        "create table heavy (id int primary key, n int);"
+        "create view heavy_view as select h.id, (select count(*) from (select g from"
+        " generate_series(1, h.n) g order by g desc offset 0) s) as c from heavy h;"
+        "select publish_define('heavy', 'heavy_view'); select publish_capture('heavy', 'heavy');"
+        "insert into heavy select n, case n when 13 then 300000 else 1 end"
+        "  from generate_series(1, 40) as n;"
+        "set temp_file_limit = '1MB'; set work_mem = '64kB'"
+    )
+    done = drain(db)
+    assert (done.published, quarantine(db)) == (39, {"13": "53400"})

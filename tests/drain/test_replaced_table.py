@@ -1,0 +1,119 @@
+"""TRUNCATE and an ALTER TABLE that rewrites give a table new contents, and whoever waited for their
+lock with a snapshot of before sees it empty. Nothing that is read so may reach the feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from helpers import PATIENCE, begin, drain, drain_all, feed, one, pid, until, waits
+
+SCHEMA = """
+create table author (id int primary key, name text);
+create table article (id int, author_id int, title text, primary key (id)) partition by range (id);
+create table article_low partition of article for values from (minvalue) to (20);
+create table article_high partition of article default;
+create index on article (author_id);
+create view article_feed as
+  select a.id, a.title, u.name from article a left join author u on u.id = a.author_id;
+select publish_define('article', 'article_feed');
+select publish_capture('article', 'article');
+select publish_capture('article', 'author', lookup =>
+                       'select id from article where author_id = any ($1)');
+insert into author values (1, 'Ada');
+insert into article select n, 1, 'old' from generate_series(1, 40) as n;
+"""
+REWRITE = "alter table {} add column noise float default random()"
+
+
+@pytest.fixture
+def db(connect: Any) -> Any:
+    db = connect()
+    db.execute(SCHEMA)
+    drain_all(db)
+    return db
+
+
+def beside(connect: Any, statement: str, work: Any, *arguments: Any) -> Any:
+    """What work returns that waits for the lock of a statement, which then commits."""
+    altering, waiting = connect(), connect()
+    altering.execute("begin")
+    altering.execute(statement.encode())
+    future = begin(work, waiting, *arguments)
+    until(lambda: waits(altering, pid(waiting)))
+    altering.execute("commit")
+    return future.result(PATIENCE)
+
+
+def view(db: Any) -> dict[str, Any]:
+    return dict(db.execute("select id::text, to_jsonb(v) from article_feed v").fetchall())
+
+
+def verify(conn: Any, after: str | None = None) -> Any:
+    return conn.execute("select * from publish_verify('article', after => %s)", [after]).fetchone()
+
+
+@pytest.mark.parametrize("table", ["article", "author"])
+def test_a_drain_that_waited_for_a_rewrite_publishes_what_is_in_the_table(
+    db: Any, connect: Any, table: str
+) -> None:
+    db.execute("update article set title = 'new' where id < 30")
+    assert beside(connect, REWRITE.format(table), drain).published == 29
+    assert feed(db, "article") == view(db)
+
+
+def test_a_lookup_that_waited_for_a_rewrite_finds_every_key(db: Any, connect: Any) -> None:
+    db.execute("update author set name = 'Bob'")
+    assert beside(connect, REWRITE.format("article"), drain).published == 40
+    assert feed(db, "article") == view(db)
+
+
+def test_a_walk_that_waited_for_a_rewrite_goes_over_every_key(db: Any, connect: Any) -> None:
+    db.execute("select publish_define('article', 'article_feed', schema_version => 2)")
+    assert beside(connect, REWRITE.format("article"), drain).published == 40
+    drain_all(db)
+    assert feed(db, "article") == view(db)
+    assert one(db, "select min(schema_version) from publish.published") == 2
+
+
+def test_a_backfill_that_waited_for_a_rewrite_marks_every_key(db: Any, connect: Any) -> None:
+    def backfill(conn: Any) -> int:
+        return one(conn, "select marked from publish_backfill('article')")
+
+    assert beside(connect, REWRITE.format("article"), backfill) == 40
+
+
+@pytest.mark.parametrize("side", [None, "feed:"])
+def test_a_verify_that_waited_for_a_rewrite_raises_no_alarm(
+    db: Any, connect: Any, side: str | None
+) -> None:
+    page = beside(connect, REWRITE.format("article"), verify, side)
+    assert (page.differences, page.pending) == (None, 0)
+
+
+@pytest.mark.parametrize(("table", "gone"), [("article", 40), ("article_low", 19)])
+def test_a_verify_that_waited_for_a_truncate_counts_what_it_took_as_pending(
+    db: Any, connect: Any, table: str, gone: int
+) -> None:
+    page = beside(connect, f"truncate {table}", verify, "feed:")
+    assert (page.differences, page.pending) == (None, gone)
+
+
+def test_a_drain_that_waited_for_a_truncate_and_a_reload_ends_with_the_reload(
+    db: Any, connect: Any
+) -> None:
+    db.execute("update article set title = 'new'")
+    beside(connect, "truncate article; insert into article values (1, 1, 'again')", drain)
+    drain_all(db)
+    assert feed(db, "article") == view(db) == {"1": {"id": 1, "title": "again", "name": "Ada"}}
+
+
+def test_a_view_that_cannot_be_asked_waits_for_no_table_and_stops_no_other_kind(db: Any) -> None:
+    db.execute(
+        "create view broken as select id, title from article;"
+        "select publish_define('broken', 'broken'); select publish_enqueue('broken', '1');"
+        "drop view broken;"
+        "update article set title = 'new' where id = 1"
+    )
+    done = drain(db)
+    assert (done.published, done.quarantined) == (1, 1)
