@@ -7,6 +7,7 @@ takes a subscription that has work, claims a batch, sends it with no transaction
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -16,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, Queue
 from threading import Event, Lock, Thread
-from typing import Any
+from typing import Any, get_args
 
 import psycopg
 from psycopg.adapt import Loader
@@ -26,12 +27,13 @@ from pgpublish import sinks
 from pgpublish.database import Connection, call, tuples
 from pgpublish.drain import retryable
 from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
-from pgpublish.sinks import Failure, Message, Sink
+from pgpublish.sinks import Failure, FailureClass, Message, Sink
 
 POLL_S = 5.0  # also without a notification, which a pooler does not pass on
 WAKE_S = 0.25  # how soon a stop is seen
 LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
 REST_S = 30.0  # that a subscription rests which cannot be claimed, or whose sink cannot be made
+MAX_RETRY_AFTER_S = 31_536_000.0  # a year; the database caps it lower
 KEPT_SINKS = 64  # open ones in each thread
 Connect = Callable[[], Connection]
 
@@ -104,9 +106,9 @@ def settle(
         {
             "pub_id": failure.message.pub_id,
             "rev": failure.message.rev,
-            "class": failure.kind,
-            "message": hide(failure.reason).replace("\0", "")[:1000],
-            "retry_after": failure.retry_after,
+            "class": failure.kind if failure.kind in get_args(FailureClass) else "unknown",
+            "message": _text(hide(failure.reason))[:1000],
+            "retry_after": _finite(failure.retry_after),
         }
         for failure in failures
     ]
@@ -114,6 +116,18 @@ def settle(
         conn, "select * from public.publish_settle(%s, %s)", token, json.dumps(failed)
     )
     return sent, parked, dead
+
+
+def _text(reason: str) -> str:
+    """What a text column can hold, whatever bytes an endpoint answered with."""
+    return reason.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _finite(seconds: float | None) -> float | None:
+    """A wait that JSON can say: at most a year; None for one that is no number."""
+    if seconds is None or math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
 
 
 class Sinks:
@@ -325,7 +339,7 @@ class Worker:
         """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
         halt = _Either(self.stop, claimed.lost)
         try:
-            return sink.send(claimed.messages, halt)
+            return list(sink.send(claimed.messages, halt))
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             return [Failure(m, "unknown", reason) for m in claimed.messages]

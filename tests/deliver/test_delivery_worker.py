@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -22,7 +23,7 @@ from helpers import PATIENCE, drain_all, enqueue, one, running_cluster, until
 from psycopg.rows import dict_row, namedtuple_row
 from receiver import Receiver, Request, receiving
 
-from pgpublish import database, deliver
+from pgpublish import database, deliver, sinks
 from pgpublish.embedded import Cluster
 from pgpublish.errors import NotDefined
 from pgpublish.migrate import migrate
@@ -506,3 +507,34 @@ def test_lanes_may_change_while_workers_run(db: Connection, url: str) -> None:
             until(lambda: settled(db))
     assert delivered(endpoint) == feed(db)
     assert all("another worker" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "value"),
+    [(503, "Retry-After", "9" * 400), (302, "Location", "http://a/\x80")],
+)
+def test_a_hostile_header_costs_no_other_change_its_delivery(
+    db: Connection, url: str, status: int, header: str, value: str
+) -> None:
+    notes(db, 5)
+    with receiving(lambda r: (status, {header: value}) if r.data == 3 else 200) as endpoint:
+        hook(db, endpoint, max_attempts=2, backoff_min="1 hour", backoff_max="2 hours")
+        with working(url):
+            until(lambda: one(db, "select retries from publish.subscription_state") == 1)
+    assert one(db, "select cursor from publish.lane_state") == 5
+    assert len({r.data for r in endpoint.requests}) == len(endpoint.requests) == 5
+
+
+def test_an_odd_report_of_a_sink_is_settled_as_unknown(db: Connection) -> None:
+    notes(db, 2)
+    subscribe(db, "s")
+    first, second = claim(db, "s", limit=2)
+    failures = [
+        sinks.Failure(message._replace(pub_id=str(message.pub_id)), kind, "\udc80", wait)
+        for message, kind, wait in (
+            (first, "eaten by a cat", math.inf), (second, "rejected", math.nan),
+        )
+    ]  # fmt: skip
+    assert deliver.settle(db, first.token, failures)[1] == 2
+    classes = "select (class || ': ' || message) as said from publish.parked order by rev"
+    assert db.execute(classes).fetchall() == [("unknown: ?",), ("rejected: ?",)]

@@ -256,7 +256,9 @@ def test_stop_ends_the_batch_and_gives_up_what_hangs(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     "options",
     [{"url": "ftp://x/"}, {"url": "nothing"}, {"url": "http://x/", "mode": "odd"},
-     {"url": "http://x/", "secrets": ["whsec_!!"]}, {"url": "http://x/", "timeout": "soon"}],
+     {"url": "http://x/", "secrets": ["whsec_!!"]},
+     {"url": "http://x/", "secrets": ["whsec_"]}, {"url": "http://x/", "secrets": [""]},
+     {"url": "http://x/", "secrets": ""}, {"url": "http://x/", "timeout": "soon"}],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_without_showing_them(options: dict[str, Any]) -> None:
     with pytest.raises(BadArgument) as caught:

@@ -14,12 +14,15 @@ from pgpublish.errors import BadArgument
 def keys(secrets: Sequence[str]) -> list[bytes]:
     """The bytes of secrets written whsec_… or plain base64. Raises BadArgument, without them."""
     try:
-        return [base64.b64decode(s.removeprefix("whsec_"), validate=True) for s in secrets]
+        found = [base64.b64decode(s.removeprefix("whsec_"), validate=True) for s in secrets]
     except binascii.Error:
+        found = [b""]
+    if not all(found):
         raise BadArgument(
-            "a signing secret is not base64", detail="Option secrets.",
+            "a signing secret is empty or not base64", detail="Option secrets.",
             hint="Write whsec_ and the base64 of 24 to 64 random bytes.",
         ) from None  # fmt: skip
+    return found
 
 
 def headers(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:

@@ -46,7 +46,9 @@ class Webhook:
         if self.mode not in ("structured", "binary"):
             raise BadArgument("there is no such mode", detail=f"Option mode: {self.mode}.",
                               hint="Use structured or binary.")  # fmt: skip
-        self.keys = signature.keys(options.words("secrets"))
+        given = options.values.get("secrets")
+        # An empty variable is a mistake, not the wish to sign nothing.
+        self.keys = signature.keys(options.words("secrets") or ([""] if given == "" else []))
         self.headers = {name: str(value) for name, value in options.mapping("headers").items()}
         self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
         self.timeout = options.number("timeout", TIMEOUT_S)
