@@ -19,9 +19,9 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import tuple_row
 
-from pgpublish.database import Connection, connect
+from pgpublish.database import Connection, connect, rows
 from pgpublish.drain import retryable
 from pgpublish.errors import (
     BadArgument,
@@ -268,7 +268,7 @@ def listing(
     id: str | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of publish_jobs. Raises BadArgument."""
-    return _rows(
+    return rows(
         conn,
         "select id, kind, status, priority, attempts, max_attempts, due_at, worker, error, message,"
         " created_at, started_at, beat_at, finished_at, data"
@@ -279,12 +279,12 @@ def listing(
 
 def job_errors(conn: Connection, id: str, *, batch: int = 100) -> list[dict[str, Any]]:
     """Rows of publish_job_errors, the newest first. Raises NotDefined."""
-    return _rows(conn, "select * from public.publish_job_errors(%s, %s)", id, batch)
+    return rows(conn, "select * from public.publish_job_errors(%s, %s)", id, batch)
 
 
 def activity(conn: Connection) -> list[dict[str, Any]]:
     """Rows of publish.job_activity: who runs what."""
-    return _rows(conn, "select * from publish.job_activity order by since, id")
+    return rows(conn, "select * from publish.job_activity order by since, id")
 
 
 def cancel(conn: Connection, id: str) -> bool:
@@ -542,13 +542,5 @@ def _row(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
     try:
         with conn.cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(query, arguments).fetchone()
-    except psycopg.Error as error:
-        raise translate(error) from error
-
-
-def _rows(conn: Connection, query: LiteralString, *arguments: object) -> list[dict[str, Any]]:
-    try:
-        with conn.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(query, arguments).fetchall()
     except psycopg.Error as error:
         raise translate(error) from error

@@ -6,13 +6,7 @@ declare
   v_state publish.drain;
   v_retired int;
 begin
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception 'duplicates are retired in a READ COMMITTED transaction' using
-      errcode = 'PT400',
-      detail = format('This transaction is %s: its snapshot may be older than the lock.',
-                      upper(current_setting('transaction_isolation'))),
-      hint = 'Begin the transaction with: begin isolation level read committed';
-  end if;
+  perform publish.check_read_committed('retiring duplicates', 'the drain''s lock');
   if not pg_try_advisory_xact_lock(1886741100, 0) then
     raise exception 'a drain is running' using
       errcode = 'PT423',

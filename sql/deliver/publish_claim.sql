@@ -40,13 +40,7 @@ begin
                       publish_claim.worker),
       hint = 'Pass who you are, such as host and process, and how many changes you take at most.';
   end if;
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception 'publish_claim needs a READ COMMITTED transaction' using
-      errcode = 'PT400',
-      detail = format('This transaction is %s: its snapshot may be older than the lane''s lock.',
-                      upper(current_setting('transaction_isolation'))),
-      hint = 'Begin the transaction with: begin isolation level read committed';
-  end if;
+  perform publish.check_read_committed('publish_claim', 'the lane''s lock');
   if v_subscription.paused_at is not null or v_subscription.disabled_at is not null then
     return;
   end if;

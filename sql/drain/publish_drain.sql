@@ -31,13 +31,7 @@ declare
   v_done record;
 begin
   perform publish.check_batch(publish_drain.batch);
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception 'publish_drain needs a READ COMMITTED transaction' using
-      errcode = 'PT400',
-      detail = format('This transaction is %s: its snapshot may be older than the lock.',
-                      upper(current_setting('transaction_isolation'))),
-      hint = 'Begin the transaction with: begin isolation level read committed';
-  end if;
+  perform publish.check_read_committed('publish_drain', 'its lock');
   if not pg_try_advisory_xact_lock(1886741100, 0) then
     return query select 0, 0, 0, 0, 0, public.publish_head(), true;
     return;

@@ -25,13 +25,7 @@ begin
                       coalesce(publish_maintain.tombstone_retention::text, 'null')),
       hint = 'Leave them out for 10000 rows and 30 days.';
   end if;
-  if current_setting('transaction_isolation') <> 'read committed' then
-    raise exception 'publish_maintain needs a READ COMMITTED transaction' using
-      errcode = 'PT400',
-      detail = format('This transaction is %s: its snapshot may be older than a slot''s lock.',
-                      upper(current_setting('transaction_isolation'))),
-      hint = 'Begin the transaction with: begin isolation level read committed';
-  end if;
+  perform publish.check_read_committed('publish_maintain', 'a slot''s lock');
   perform publish.trim_delivery(publish_maintain.batch);
   publish_maintain.busy := not pg_try_advisory_xact_lock(1886741100, 0);
   publish_maintain.rows_pruned := 0;

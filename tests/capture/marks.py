@@ -1,6 +1,9 @@
-"""What capture left behind, asked without the code under test."""
+"""What capture left behind, asked without the code under test; and what publish_verify says."""
 
 from __future__ import annotations
+
+from collections import Counter
+from typing import Any
 
 import psycopg
 import pytest
@@ -58,3 +61,28 @@ def refused(conn: Connection, statement: str, *arguments: object) -> str:
     with pytest.raises(psycopg.Error) as error:
         conn.execute(statement.encode(), arguments or None)
     return str(error.value.sqlstate)
+
+
+def unseen(db: Any, statement: str) -> None:
+    """A write that no trigger sees, as after `disable trigger`."""
+    db.execute("set session_replication_role = replica")
+    db.execute(statement.encode())
+    db.execute("reset session_replication_role")
+
+
+def verify(db: Any, kind: str = "article", *, repair: bool = False, batch: int = 1000) -> Any:
+    """Sums over all pages, and source_id → problem."""
+    sums: Counter[str] = Counter()
+    found: dict[str, str] = {}
+    after, pages = None, 0
+    while True:
+        page = db.execute(
+            "select * from publish_verify(%s, %s, %s, %s)", [kind, repair, after, batch]
+        ).fetchone()
+        assert pages < 200
+        pages += 1
+        sums.update({k: v for k, v in page._asdict().items() if isinstance(v, int)})
+        found |= {d["source_id"]: d["problem"] for d in page.differences or []}
+        after = page.next
+        if after is None:
+            return sums, found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from threading import Event
 from typing import Any
 
 import psycopg
 import pytest
 from helpers import PATIENCE, begin, check_feed, drain, drain_all, feed, one, row
+from marks import unseen, verify
 
 SCHEMA = """
 create table author (id int primary key, name text not null);
@@ -32,31 +32,6 @@ def db(connect: Any) -> Any:
     db.execute(SCHEMA)
     drain_all(db)
     return db
-
-
-def unseen(db: Any, statement: str) -> None:
-    """A write that no trigger sees, as after `disable trigger`."""
-    db.execute("set session_replication_role = replica")
-    db.execute(statement.encode())
-    db.execute("reset session_replication_role")
-
-
-def verify(db: Any, kind: str = "article", *, repair: bool = False, batch: int = 1000) -> Any:
-    """Sums over all pages, and source_id → problem."""
-    sums: Counter[str] = Counter()
-    found: dict[str, str] = {}
-    after, pages = None, 0
-    while True:
-        page = db.execute(
-            "select * from publish_verify(%s, %s, %s, %s)", [kind, repair, after, batch]
-        ).fetchone()
-        assert pages < 200
-        pages += 1
-        sums.update({k: v for k, v in page._asdict().items() if isinstance(v, int)})
-        found |= {d["source_id"]: d["problem"] for d in page.differences or []}
-        after = page.next
-        if after is None:
-            return sums, found
 
 
 def test_nothing_differs_after_a_drain_whatever_the_size_of_a_page(db: Any) -> None:

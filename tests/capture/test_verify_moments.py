@@ -23,6 +23,7 @@ from helpers import (
     until,
     waits,
 )
+from marks import unseen, verify
 
 SCHEMA = """
 create table author (id int primary key, name text not null);
@@ -55,31 +56,6 @@ def follow(db: Any, viewer: dict[str, Any], since: int) -> None:
             viewer.pop(str(change.pub_id), None)
         else:
             viewer[str(change.pub_id)] = change.payload
-
-
-def unseen(db: Any, statement: str) -> None:
-    """A write that no trigger sees, as after `disable trigger`."""
-    db.execute("set session_replication_role = replica")
-    db.execute(statement.encode())
-    db.execute("reset session_replication_role")
-
-
-def verify(db: Any, kind: str = "article", *, repair: bool = False, batch: int = 1000) -> Any:
-    """Sums over all pages, and source_id → problem."""
-    sums: Counter[str] = Counter()
-    found: dict[str, str] = {}
-    after, pages = None, 0
-    while True:
-        page = db.execute(
-            "select * from publish_verify(%s, %s, %s, %s)", [kind, repair, after, batch]
-        ).fetchone()
-        assert pages < 200
-        pages += 1
-        sums.update({k: v for k, v in page._asdict().items() if isinstance(v, int)})
-        found |= {d["source_id"]: d["problem"] for d in page.differences or []}
-        after = page.next
-        if after is None:
-            return sums, found
 
 
 def rows_read(db: Any) -> Counter[str]:
