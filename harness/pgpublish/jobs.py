@@ -416,7 +416,7 @@ def _run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> 
             HANDLERS[job.kind](job._conn, job)
     except Returned:
         status = "returned"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         status = "lost" if job._lost else getattr(error, "_job_status", "failed")
         told = f"{_error_name(error)}: {error}"
     return Outcome(job.id, job.kind, job.attempt, status, clock() - began, told)
@@ -431,7 +431,7 @@ def _running(job: Job, beating: Heart, lease: float, skip_error: bool) -> Iterat
         yield
         beating.forget(job)
         _done(job)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a body that exits has not done its work
         beating.forget(job)
         _roll_back(conn)
         if job._lost:
@@ -462,7 +462,7 @@ def _done(job: Job) -> None:
     job.data.update(job._at_the_end)
 
 
-def _fail(job: Job, beating: Heart, error: Exception) -> None:
+def _fail(job: Job, beating: Heart, error: BaseException) -> None:
     """Writes the failure down, if the job is still ours and a server is there."""
     query: LiteralString = "select status from public.publish_job_fail(%s, %s, %s, %s, %s)"
     arguments = (
@@ -481,7 +481,7 @@ def _fail(job: Job, beating: Heart, error: Exception) -> None:
             error._job_status = row[0]  # type: ignore[attr-defined]
 
 
-def _error_name(error: Exception) -> str:
+def _error_name(error: BaseException) -> str:
     if isinstance(error, psycopg.Error | PublishError) and error.sqlstate:
         return error.sqlstate
     kind = type(error)

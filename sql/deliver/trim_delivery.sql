@@ -13,7 +13,6 @@ begin
       from publish.subscription s
      cross join lateral publish.lane_cursors(s.subscription_id) c
      where c.cursor < public.publish_head()
-       and s.name not in (select d.name from publish.deliverable() d)
      limit trim_delivery.batch
   loop
     perform publish.skip_others(v_lane.subscription_id, v_lane.lane);

@@ -134,6 +134,8 @@ def test_run_drains_and_delivers_until_sigterm(db: Connection, url: str) -> None
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         try:
+            # One after the other: what one batch holds is sent concurrently.
+            endpoint.wait(lambda e: len(e.requests) == 1)
             for n in (2, 3):
                 enqueue(db, "note", str(n), str(n))
                 endpoint.wait(lambda e, n=n: len(e.requests) == n)

@@ -280,3 +280,21 @@ def test_nothing_is_lost_or_reordered_when_many_workers_fail_at_random(
     now = dict(db.execute("select pub_id, rev from publish.published").fetchall())
     assert last == now
     assert one(db, "select count(*) from publish.parked") == 0
+
+
+def test_a_waiting_retry_and_another_kinds_retention_break_no_subscription(db: Connection) -> None:
+    notes(db, 2)
+    db.execute("select publish_define('event', retention => '1 second')")
+    subscribe(db, "s", kinds=["note"], backoff_min="1 hour", backoff_max="2 hours")
+    batch = claim(db, "s")
+    settle(db, batch, [failure(batch[0], "rejected")])
+    db.execute("update publish.parked set next_attempt_at = now() + interval '1 hour'")
+    for n in range(3):
+        enqueue(db, "event", f"{n}", "1")
+        drain_all(db)
+        db.execute("update publish.published set updated_at = now() - interval '1 h'"
+                   " where kind = 'event'")  # fmt: skip
+        assert one(db, "select rows_pruned from publish_maintain()") == 1
+    enqueue(db, "note", "new", "3")
+    drain_all(db)
+    assert [row.rev for row in claim(db, "s")] == [one(db, "select publish_head()")]

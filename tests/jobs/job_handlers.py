@@ -87,3 +87,8 @@ def paused_at_the_end(conn: Connection, job: Job) -> None:
         job.save(at="paused")
         signal.raise_signal(signal.SIGSTOP)
     job.update(by=job.token)
+
+
+@jobs.handler("exits")
+def exits(conn: Connection, job: Job) -> None:
+    raise SystemExit("bad input")

@@ -95,6 +95,22 @@ def test_a_job_that_fails_stops_nothing_else_and_is_tried_again_when_due(
     assert all("job_handlers.py" in e["traceback"] for e in rows)
 
 
+def test_a_body_that_exits_has_failed_and_ends_no_worker(db: Connection, work: Background) -> None:
+    db.execute(
+        "select publish_job_add('e', 'exits', priority => 1, max_attempts => 2,"
+        " backoff_min => '1 ms', backoff_max => '1 ms')"
+    )
+    db.execute("select publish_job_add('q', 'quick')")
+    worker = work("exits", "quick")
+    told = [outcome(worker) for _ in range(3)]
+    assert Counter((o["id"], o["status"]) for o in told) == {
+        ("e", "failed"): 1, ("e", "ignored"): 1, ("q", "succeeded"): 1,
+    }  # fmt: skip
+    end(worker)
+    errors = [(e["error"], e["message"]) for e in jobs.job_errors(db, "e")]
+    assert errors == [("SystemExit", "bad input")] * 2
+
+
 def test_concurrency_runs_so_many_jobs_at_a_time(db: Connection, work: Background) -> None:
     db.execute("select pg_advisory_lock(1, 1)")
     db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 5) n")
