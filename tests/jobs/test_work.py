@@ -130,6 +130,7 @@ def test_sigterm_lets_a_job_come_to_its_end_and_starts_no_other(
     worker = work("ends")
     until(lambda: one(db, BLOCKED))
     worker.send_signal(signal.SIGTERM)
+    until(lambda: not catches(worker, signal.SIGTERM))  # it has been told
     assert worker.poll() is None
     db.execute("select pg_advisory_unlock(1, 1)")
     output, _ = worker.communicate(timeout=PATIENCE)
