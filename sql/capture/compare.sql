@@ -32,7 +32,8 @@ begin
          array_agg(f.problem) filter (where not f.unsettled)
     into compare.pending, compare.source_ids, compare.problems
     from (select p.source_id, p.problem,
-                 p.source_id = any (v_unsettled) and p.problem <> 'duplicate' as unsettled
+                 p.problem <> 'duplicate'
+                 and p.source_id in (select unnest(v_unsettled)) as unsettled
             from unnest(v_page.source_ids, v_page.problems) as p (source_id, problem)) f;
 end
 $$;

@@ -111,13 +111,17 @@ begin
            next_attempt_at = excluded.last_failed_at + publish.backoff(q.attempts + 1)
   ),
   released as (
+    -- What an open publish_retry has locked is tried again once that ends, and released then.
     delete from publish.quarantine q
-     using newest n
-     where (select exists (select from publish.quarantine))
-       and q.kind = n.kind and q.source_id = n.source_id
-       and not exists (select from incoming i
-                        where i.kind = n.kind and i.source_id = n.source_id
-                          and i.sqlstate is not null)
+     where (q.kind, q.source_id) in (
+       select l.kind, l.source_id
+         from publish.quarantine l
+         join newest n on n.kind = l.kind and n.source_id = l.source_id
+        where (select exists (select from publish.quarantine))
+          and not exists (select from incoming i
+                           where i.kind = l.kind and i.source_id = l.source_id
+                             and i.sqlstate is not null)
+          for update of l skip locked)
   )
   select (select count(*) from newest), (select count(*) from change),
          (select count(*) from incoming i where i.sqlstate is not null)

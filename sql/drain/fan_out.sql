@@ -10,6 +10,7 @@ create or replace function publish.fan_out(
   inout deleted boolean[],
   inout headers jsonb[],
   vias int[],
+  most int,
   out looked_up int
 )
 language plpgsql
@@ -34,19 +35,22 @@ begin
               from mark m
              where m.via is not null
              group by m.kind, m.via, m.headers) g
-     cross join lateral publish.look_up_or_walk(g.kind, g.via, g.marks) l (key)
+     cross join lateral publish.look_up_or_walk(g.kind, g.via, g.marks, fan_out.most) l (key)
   )
   select count(*), array_agg(e.kind), array_agg(e.source_id), array_agg(e.seq),
          array_agg(e.payload), array_agg(e.deleted), array_agg(e.headers),
          count(*) filter (where e.is_found)
     into fan_out.scanned, fan_out.kinds, fan_out.source_ids, fan_out.seqs, fan_out.payloads,
          fan_out.deleted, fan_out.headers, fan_out.looked_up
-    from (select e.* from every e order by e.is_found) e;
+    from (select e.*
+            from (select e.* from every e limit fan_out.most) e
+           order by e.is_found) e;
 end
 $$;
 comment on function publish.fan_out(
-  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[]) is
+  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[], int) is
   'A batch as publish.read_batch returns it, with each mark that names a lookup replaced by the '
-  'keys it finds, at the end. looked_up: how many those are.';
+  'keys it finds, at the end; most: of how many to stop, null: never. looked_up: how many were '
+  'found.';
 revoke all on function publish.fan_out(
-  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[]) from public;
+  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[], int) from public;

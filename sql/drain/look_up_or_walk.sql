@@ -1,11 +1,6 @@
--- The settings undo those of the drain: a lookup is planned as anywhere else.
-create or replace function publish.look_up_or_walk(kind text, via int, marks text[])
+create or replace function publish.look_up_or_walk(kind text, via int, marks text[], most int)
 returns setof text
 language plpgsql
-set enable_seqscan = on
-set enable_bitmapscan = on
-set enable_hashjoin = on
-set enable_mergejoin = on
 rows 1000
 as $$
 begin
@@ -16,7 +11,9 @@ begin
   end if;
   perform publish.hold_tables(r.relid) from publish.lookup_reads(look_up_or_walk.via) as r (relid);
   return query
-    select l.key from publish.look_up(look_up_or_walk.via, look_up_or_walk.marks) l (key);
+    select l.key
+      from publish.look_up(look_up_or_walk.via, look_up_or_walk.marks, look_up_or_walk.most)
+             as l (key);
 exception
   when operator_intervention or transaction_rollback or insufficient_resources
        or lock_not_available then
@@ -27,7 +24,7 @@ exception
             format('the lookup of capture %s failed: %s', look_up_or_walk.via, sqlerrm));
 end
 $$;
-comment on function publish.look_up_or_walk(text, int, text[]) is
+comment on function publish.look_up_or_walk(text, int, text[], int) is
   'What publish.look_up finds; where that fails, nothing, and a walk over the whole kind is asked '
   'for, which marks every key.';
-revoke all on function publish.look_up_or_walk(text, int, text[]) from public;
+revoke all on function publish.look_up_or_walk(text, int, text[], int) from public;

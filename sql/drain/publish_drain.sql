@@ -25,7 +25,7 @@ declare
   v_began timestamptz := clock_timestamp();
   v_state publish.drain;
   v_size int := publish_drain.batch;
-  v_walks boolean := true;
+  v_walked boolean := false;
   v_batch record;
   v_keys record;
   v_done record;
@@ -56,23 +56,29 @@ begin
     v_state.partial_seq := null;
   end if;
   loop
-    if v_walks then
-      v_walks := publish.walk_rescan(publish_drain.batch);
-    end if;
     select b.* into v_batch
       from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
                               v_size) b;
-    -- A page without keys need not be the last one; 0 scanned is to mean that nothing is left.
-    continue when v_batch.scanned = 0 and v_walks;
-    v_walks := false;
-    v_keys := v_batch;
-    exit when v_batch.vias is null;
+    -- A walk takes the room that the batch has left, and a tenth of a full one. A page without
+    -- keys need not be the last one; 0 scanned is to mean that nothing is left.
+    exit when v_walked and v_batch.scanned > 0;
+    v_walked := publish.walk_rescan(
+      greatest(v_size - v_batch.scanned, v_size / 10, 1));
+    exit when not v_walked;
+  end loop;
+  v_keys := v_batch;
+  while v_batch.vias is not null loop
     select f.* into v_keys
       from publish.fan_out(v_batch.scanned, v_batch.kinds, v_batch.source_ids, v_batch.seqs,
-                           v_batch.payloads, v_batch.deleted, v_batch.headers, v_batch.vias) f;
+                           v_batch.payloads, v_batch.deleted, v_batch.headers, v_batch.vias,
+                           case when v_batch.first_transaction < v_batch.scanned
+                                then publish_drain.batch + 1 end) f;
     exit when v_keys.scanned <= publish_drain.batch or v_batch.first_transaction = v_batch.scanned;
-    -- Too many together: the first transaction alone, so that it is published whole.
-    v_size := v_batch.first_transaction;
+    -- Too many together: fewer transactions, in the end the first alone, each published whole.
+    v_size := greatest(v_batch.scanned / 2, v_batch.first_transaction);
+    select b.* into v_batch
+      from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
+                              v_size) b;
   end loop;
   if v_batch.scanned = 0 then
     return query select 0, 0, 0, 0, 0, v_state.head, false;
@@ -81,6 +87,14 @@ begin
   if v_batch.vias is not null and v_keys.scanned > publish_drain.batch then
     v_keys.scanned := v_keys.scanned - v_keys.looked_up;
     perform publish.put_off(v_keys.kinds, v_keys.source_ids, v_keys.headers, v_keys.scanned);
+  end if;
+  if v_keys.scanned > 1 and current_setting('publish.set_aside', true) = 'on' then
+    -- One row of many keys, one of which times out: the next drains find it, a row each.
+    insert into publish.outbox (kind, source_id, headers)
+    select u.*
+      from unnest(v_keys.kinds[:v_keys.scanned], v_keys.source_ids[:v_keys.scanned],
+                  v_keys.headers[:v_keys.scanned]) u;
+    v_keys.scanned := 0;
   end if;
 
   perform publish.hold_tables(to_regclass(k.view))

@@ -33,7 +33,8 @@ begin
            from publish.quarantine l
           where l.next_attempt_at <= clock_timestamp()
           order by l.next_attempt_at
-          limit release_due.batch)
+          limit release_due.batch
+            for update skip locked) -- an open publish_retry holds nothing up
       returning q.*
     ),
     again as (

@@ -190,6 +190,30 @@ def test_what_a_lookup_finds_beyond_the_batch_is_left_to_the_drains_after_it(air
     assert shown(airports) == HUGE
 
 
+def test_lookups_of_many_transactions_are_not_repeated_in_each_drain(airports):
+    airports.execute(
+        "create sequence looked_up;"
+        "create function counted(id int) returns boolean stable language plpgsql as"
+        " $$ begin perform nextval('public.looked_up'); return true; end $$;"
+        "grant usage on sequence looked_up to publish_owner;"
+        "select publish_capture('airport', 'country', lookup =>"
+        "                       'select id from airport where country = any ($1) and counted(id)');"
+        "insert into country select 'c' || n, 'country' from generate_series(1, 100) n;"
+        "insert into airport select 1000 * n + i, 'c' || n, 'x'"
+        "  from generate_series(1, 100) n, generate_series(1, 20) i"
+    )
+    drain_all(airports, 5000)
+    airports.execute("select setval('looked_up', 1)")
+    for n in range(100):
+        rename(airports, f"c{n + 1}")
+    drains = 0
+    while drain(airports, 100).scanned:
+        drains += 1
+    assert shown(airports) == 2000
+    assert drains <= 50
+    assert 2000 < one(airports, "select last_value from looked_up") < 12 * 2000
+
+
 def test_what_was_marked_itself_is_not_put_off_for_what_a_lookup_finds(airports):
     airports.execute("select publish_define('note')")
     with airports.transaction():

@@ -72,6 +72,45 @@ def test_a_walk_goes_on_page_by_page_and_lets_live_changes_through(things: Conne
     assert things.execute("select count(*) from publish.rescan").fetchone() == (0,)
 
 
+def test_a_walk_takes_the_room_that_live_changes_leave_and_no_backlog_grows(
+    things: Connection,
+) -> None:
+    things.execute("insert into thing select i, 'x', false from generate_series(1, 600) i")
+    list(drain_all(things))
+    things.execute("select publish_define('thing', 'open_thing')")
+    things.execute("select publish_define('note')")
+    depths = set()
+    for n in range(40):
+        things.execute(
+            "select publish_enqueue('note', i::text, to_jsonb(%s::int))"
+            "  from generate_series(1, 80) i",
+            [n],
+        )
+        things.execute("select publish_drain(100)")
+        row = things.execute("select depth, walks from publish_status()").fetchone()
+        assert row is not None
+        depths.add(row[0])
+    assert max(depths) <= 32, "a row of the outbox holds 32 keys and is never cut"
+    list(drain_all(things))
+    assert things.execute("select walks from publish_status()").fetchone() == (0,)
+
+
+def test_a_walk_goes_on_while_live_changes_fill_every_batch(things: Connection) -> None:
+    things.execute("insert into thing select i, 'x', false from generate_series(1, 100) i")
+    list(drain_all(things))
+    things.execute("update thing set hidden = true where id = 100")
+    things.execute("select publish_define('thing', 'open_thing')")
+    things.execute("select publish_define('note')")
+    for n in range(60):
+        things.execute(
+            "select publish_enqueue('note', i::text, to_jsonb(%s::int))"
+            "  from generate_series(1, 100) i",
+            [n],
+        )
+        things.execute("select publish_drain(100)")
+    assert things.execute("select walks from publish_status()").fetchone() == (0,)
+
+
 def test_a_walk_over_a_view_that_is_gone_waits_and_stops_nothing_else(things: Connection) -> None:
     things.execute("insert into thing values (1, 'x', false)")
     list(drain_all(things))

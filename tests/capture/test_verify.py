@@ -75,6 +75,21 @@ def test_each_difference_is_named_and_repaired(
     assert feed(db, "article") == dict(db.execute(view).fetchall())
 
 
+def test_beside_a_large_backlog_a_page_reads_a_part_of_it_and_raises_no_alarm(db: Any) -> None:
+    unseen(db, "insert into article values (99, 1, 'new')")
+    drain_all(db)
+    db.execute("select publish_define('note')")
+    db.execute(
+        "insert into publish.outbox (kind, source_id, payload)"
+        " select 'note', 'n', '{}' from generate_series(1, 100000)"
+    )
+    sums, found = verify(db)
+    assert (sums["pending"], found) == (1, {})
+    drain_all(db, 50_000)
+    sums, found = verify(db)
+    assert (sums["pending"], found) == (0, {"99": "missing"})
+
+
 def test_two_rows_of_one_key_become_one_and_a_tombstone(db: Any) -> None:
     ghost, five = row(db, "article", "4").pub_id, row(db, "article", "5").pub_id
     db.execute("update publish.published set source_id = '5' where source_id = '4'")

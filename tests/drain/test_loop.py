@@ -155,6 +155,26 @@ def test_a_key_that_times_out_alone_is_set_aside_and_the_others_go_on(
     assert aside == [("3", "57014")]
 
 
+def test_of_keys_that_share_an_outbox_row_only_the_one_that_times_out_is_set_aside(
+    db: Connection, connect: Connect
+) -> None:
+    db.execute("create table thing (id int primary key)")
+    db.execute(
+        "create view thing_feed as"
+        " select id, case when id = 3 then pg_sleep(30)::text end as slow from thing"
+    )
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute("select publish_capture('thing', 'thing')")
+    db.execute("insert into thing select generate_series(1, 8)")
+    assert db.execute("select count(*) from publish.outbox").fetchone() == (1,)
+    loop = connect()
+    loop.execute("set statement_timeout = '300ms'")
+    run_until_empty(loop, batch=8)
+    assert db.execute("select count(*) from publish.published").fetchone() == (7,)
+    aside = db.execute("select source_id, sqlstate from publish.quarantine").fetchall()
+    assert aside == [("3", "57014")]
+
+
 def test_a_timeout_in_maintenance_does_not_end_the_loop(
     notes: Connection, connect: Connect
 ) -> None:

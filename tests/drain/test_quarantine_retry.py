@@ -128,6 +128,20 @@ def test_a_retry_by_hand_beside_an_open_drain_is_not_lost(db: Any, connect: Any)
     assert quarantine(db) == {}
 
 
+def test_a_retry_by_hand_that_is_not_committed_holds_up_no_drain(db: Any, connect: Any) -> None:
+    insert(db, 3, 1, 2)
+    drain_all(db)
+    person = connect(autocommit=False)
+    person.execute("select publish_retry()")
+    db.execute("set statement_timeout = '20s'")
+    db.execute("update ratio set divisor = 5 where id = 1")
+    assert drain_all(db) == 1
+    assert feed(db, "ratio")["1"]["value"] == 20
+    person.commit()
+    drain_all(db)
+    assert quarantine(db) == {"2": "22012"}
+
+
 def test_many_retries_that_are_due_hold_up_no_new_key(db: Any) -> None:
     insert(db, 2000, *range(1, 2001))
     drain_all(db)
