@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import LiteralString
 
 from bench.capture import CAPTURE
 from bench.drain import mark
@@ -35,16 +36,40 @@ def drain_marked(conn: Connection, key: int) -> float:
 
 
 HOT_IDS = list(range(1, HOT + 1))
-READ = "select to_jsonb(v) from bench.item_view v where v.id = any (%s::bigint[])"
+TICK = """
+create view tick as select id, clock_timestamp() as at from generate_series(1, 20) as id;
+select publish_define('tick', 'tick', array['id'])
+"""
+READ = """
+select coalesce(sum(total_time), 0) / 1000
+  from pg_stat_xact_user_functions
+ where funcname = 'project_keys'
+"""
 
 
-def drain_hot(conn: Connection) -> tuple[float, float]:
-    """Seconds of the drain of HOT changed rows, and of the view's read that is a part of it."""
+def touch_items(conn: Connection) -> None:
     conn.execute(
         "update bench.item set touched_at = clock_timestamp() where id = any (%s)", [HOT_IDS]
     )
-    drained = seconds(lambda: drain_once(conn))
-    return drained, seconds(lambda: conn.execute(READ, [HOT_IDS]).fetchall())
+
+
+def mark_ticks(conn: Connection) -> None:
+    conn.execute("select publish.mark('tick', %s)", [[str(n) for n in HOT_IDS]])
+
+
+def drain_hot(conn: Connection) -> tuple[float, float]:
+    """Seconds of a drain, and of the view's read that is a part of it."""
+    with conn.transaction():
+        before = view_read(conn)
+        drained = seconds(lambda: drain_once(conn))
+        return drained, view_read(conn) - before
+
+
+def view_read(conn: Connection) -> float:
+    """Seconds that projections took, so far and as far as they are not yet flushed."""
+    row = conn.execute(READ).fetchone()
+    assert row is not None
+    return float(row[0])
 
 
 def megabytes(conn: Connection, relation: str) -> float:
@@ -56,18 +81,26 @@ def megabytes(conn: Connection, relation: str) -> float:
     return float(row[0])
 
 
-def flat(bench: Bench) -> Iterator[Line]:
+def flat(
+    bench: Bench, source: str, setup: LiteralString, change: Callable[[Connection], None]
+) -> Iterator[Line]:
     """Many drains of the same keys while a snapshot is held that no dead row may be removed of."""
     drains = bench.scaled(5000, 300)
     edge = drains // 10
     with bench.database("bench_flat") as url, connect(url) as conn, connect(url) as holder:
-        conn.execute(CAPTURE)
+        conn.execute(setup, prepare=False)
+        conn.execute("set track_functions = 'all'")
+
+        def changed_and_drained() -> tuple[float, float]:
+            change(conn)
+            return drain_hot(conn)
+
         for _ in range(50):
-            drain_hot(conn)
+            changed_and_drained()
         before = {name: megabytes(conn, name) for name in ("publish.published", "publish.outbox")}
         holder.execute("begin isolation level repeatable read")
         holder.execute("select count(*) from publish.published")
-        taken = [drain_hot(conn) for _ in range(drains)]
+        taken = [changed_and_drained() for _ in range(drains)]
         holder.execute("rollback")
         own = [drained - read for drained, read in taken]
         for name, part in (
@@ -76,7 +109,7 @@ def flat(bench: Bench) -> Iterator[Line]:
             first, last = statistics.median(part[:edge]), statistics.median(part[-edge:])
             yield Line(
                 "g",
-                f"{HOT} hot keys, old snapshot, {drains:,} drains: {name}",
+                f"{HOT} hot keys of {source}, old snapshot, {drains:,} drains: {name}",
                 ours=last * 1000,
                 theirs=first * 1000,
                 unit="ms",
@@ -97,7 +130,8 @@ def run(bench: Bench) -> Iterator[Line]:
         yield small("nothing", [seconds(lambda: drain_once(conn)) for _ in range(200)])
         yield small("one payload", [drain_sent(conn, n, 1) for n in range(100, 300)])
         yield small("one projected key", [drain_marked(conn, n) for n in range(100, 300)])
-    yield from flat(bench)
+    yield from flat(bench, "a view that reads no table", TICK, mark_ticks)
+    yield from flat(bench, "a table that bloats too", CAPTURE, touch_items)
 
 
 def small(what: str, taken: Sequence[float]) -> Line:
