@@ -94,9 +94,11 @@ create table publish.rescan (
   published_after text,
   attempts int not null default 0,
   message text,
+  page int,
   next_page_at timestamptz not null default '-infinity',
   requested_at timestamptz not null default clock_timestamp(),
-  constraint rescan_pkey primary key (rescan_id)
+  constraint rescan_pkey primary key (rescan_id),
+  constraint page_is_positive check (page > 0)
 );
 comment on table publish.rescan is
   'Kinds of which every key is to be marked dirty: defined again, or a source was truncated. The '
@@ -105,6 +107,8 @@ comment on column publish.rescan.rescan_id is 'Order of the requests.';
 comment on sequence publish.rescan_rescan_id_seq is 'Numbers publish.rescan.';
 comment on column publish.rescan.reason is 'What asked for it.';
 comment on column publish.rescan.after is 'Last key of the view marked; null: none yet, or all.';
+comment on column publish.rescan.page is
+  'Keys a page at most, since one timed out; null: as many as the drain allows.';
 comment on column publish.rescan.published_after is
   'Once the view is walked: last source_id marked of what is published; empty before the first.';
 

@@ -84,11 +84,7 @@ def run(
             if not retryable(error):
                 raise
             warn(f"a drain of {size} rows failed: {error.message}")
-            if size == 1 and error.sqlstate == QUERY_CANCELED:
-                report(set_aside(conn))
-            elif size == 1:
-                stop.wait(1.0)
-            size = max(1, size // 2)
+            size = after_failure(conn, error, size, stop, report)
             continue
         took = clock() - began
         if drained.scanned:
@@ -96,7 +92,7 @@ def run(
             report(drained)
         if took > SLOW_DRAIN_S:
             size = max(1, size // 2)
-        elif size < batch and drained.scanned == size and took < SLOW_DRAIN_S / 4:
+        elif size < batch and drained.scanned >= size and took < SLOW_DRAIN_S / 4:
             size = min(batch, size * 2)
         try:
             if clock() >= maintain_at:
@@ -113,6 +109,29 @@ def run(
                 raise
             warn(f"between drains: {error.message}")
             stop.wait(MAX_POLL_MS / 1000)
+
+
+def after_failure(
+    conn: Connection,
+    error: PublishError,
+    size: int,
+    stop: Event,
+    report: Callable[[Drained], None],
+) -> int:
+    """What to do about a drain of `size` rows that failed. Returns the size of the next one."""
+    try:
+        if error.sqlstate == QUERY_CANCELED:
+            if call(conn, "select publish.postpone_slow(%s)", size)[0]:
+                return size
+            if size == 1:
+                report(set_aside(conn))
+                return 1
+    except PublishError as again:
+        if not retryable(again):
+            raise
+    if size == 1:
+        stop.wait(1.0)
+    return max(1, size // 2)
 
 
 def retryable(error: PublishError) -> bool:

@@ -1,6 +1,6 @@
 -- STABLE: as its caller, it looks at one snapshot. The outbox is read by index: rows that are
--- drained and not yet truncated are stepped over. So that a page stays bounded, a backlog of more
--- than 100,000 rows, or a lookup that finds as many keys, leaves every key unsettled.
+-- drained and not yet truncated are stepped over. So that a page stays bounded, 100,000 marks of
+-- the kind, or a lookup that finds as many keys, leave every key unsettled.
 create or replace function publish.unsettled(kind text, source_ids text[]) returns text[]
 language plpgsql
 stable
@@ -17,20 +17,16 @@ begin
     return unsettled.source_ids;
   end if;
   select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
-  with waiting as materialized (
-    select o.kind, o.source_id, o.more, o.via
+  with mark as materialized (
+    select m.source_id, o.via
       from publish.undrained(coalesce(v_state.drained, '3:3:'), v_state.partial_xid,
                              v_state.partial_seq, pg_current_snapshot(),
                              pg_current_xact_id_if_assigned()) r
      cross join lateral (
        select o.* from publish.outbox o where (o.xid, o.seq) > (r.lo, r.after) and o.xid < r.hi) o
+     cross join lateral unnest(o.source_id || o.more) as m (source_id)
+     where o.kind = unsettled.kind
      limit c_most
-  ),
-  mark as (
-    select m.source_id, w.via
-      from waiting w
-     cross join lateral unnest(w.source_id || w.more) as m (source_id)
-     where w.kind = unsettled.kind
   ),
   found as materialized (
     select l.key
@@ -42,7 +38,7 @@ begin
      limit c_most
   )
   select array_agg(distinct u.source_id),
-         greatest((select count(*) from waiting), (select count(*) from found))
+         greatest((select count(*) from mark), (select count(*) from found))
     into v_unsettled, v_read
     from (
       select m.source_id from mark m where m.via is null

@@ -15,9 +15,9 @@ begin
       from publish.look_up(look_up_or_walk.via, look_up_or_walk.marks, look_up_or_walk.most)
              as l (key);
 exception
-  when operator_intervention or transaction_rollback or insufficient_resources
-       or lock_not_available then
-    raise;
+  when operator_intervention or transaction_rollback or disk_full or out_of_memory
+       or too_many_connections or lock_not_available then
+    raise; -- not configuration_limit_exceeded: temp_file_limit is met by the lookup's query
   when others then
     insert into publish.rescan (kind, reason)
     values (look_up_or_walk.kind,

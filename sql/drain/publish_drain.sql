@@ -66,8 +66,9 @@ begin
       greatest(v_size - v_batch.scanned, v_size / 10, 1));
     exit when not v_walked;
   end loop;
-  v_keys := v_batch;
-  while v_batch.vias is not null loop
+  loop
+    v_keys := v_batch;
+    exit when v_batch.vias is null;
     select f.* into v_keys
       from publish.fan_out(v_batch.scanned, v_batch.kinds, v_batch.source_ids, v_batch.seqs,
                            v_batch.payloads, v_batch.deleted, v_batch.headers, v_batch.vias,

@@ -6,6 +6,7 @@ language plpgsql
 as $$
 declare
   v_walk publish.rescan;
+  v_batch int;
   v_page record;
 begin
   select r.* into v_walk
@@ -24,20 +25,21 @@ begin
     delete from publish.rescan r where r.rescan_id = v_walk.rescan_id;
     return true; -- no view to walk; another kind may wait
   end if;
+  v_batch := least(walk_rescan.batch, v_walk.page);
   begin
     if v_walk.published_after is null then
       select p.* into v_page
-        from publish.mark_page(v_walk.kind, v_walk.after, walk_rescan.batch) p;
+        from publish.mark_page(v_walk.kind, v_walk.after, v_batch) p;
       v_walk.after := v_page.next;
     end if;
     if v_walk.published_after is not null or v_walk.after is null then
       v_walk.published_after := publish.mark_published_page(
-        v_walk.kind, coalesce(v_walk.published_after, ''), walk_rescan.batch);
+        v_walk.kind, coalesce(v_walk.published_after, ''), v_batch);
     end if;
   exception
-    when operator_intervention or transaction_rollback or insufficient_resources
-         or lock_not_available then
-      raise;
+    when operator_intervention or transaction_rollback or disk_full or out_of_memory
+         or too_many_connections or lock_not_available then
+      raise; -- a timeout: see publish.postpone_slow
     when others then
       update publish.rescan r
          set attempts = r.attempts + 1, message = sqlerrm,

@@ -214,6 +214,20 @@ def test_lookups_of_many_transactions_are_not_repeated_in_each_drain(airports):
     assert 2000 < one(airports, "select last_value from looked_up") < 12 * 2000
 
 
+def test_transactions_that_are_too_many_together_are_each_published_whole(airports):
+    for n in range(1, 13):
+        airports.execute("update airport set name = 't' where id = %s", [n])
+    with airports.transaction():
+        airports.execute("update airport set name = 't' where id = 61")
+        airports.execute("update airport set name = 't' where id = 62")
+        rename(airports, "hu", "medium and huge")
+    rename(airports, "me")
+    seen = set()
+    while drain(airports, 345).scanned:
+        seen.add(shown(airports))
+    assert seen == {0, MEDIUM}
+
+
 def test_what_was_marked_itself_is_not_put_off_for_what_a_lookup_finds(airports):
     airports.execute("select publish_define('note')")
     with airports.transaction():

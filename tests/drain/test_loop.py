@@ -175,6 +175,112 @@ def test_of_keys_that_share_an_outbox_row_only_the_one_that_times_out_is_set_asi
     assert aside == [("3", "57014")]
 
 
+@pytest.fixture
+def slow(db: Connection) -> Connection:
+    """Kind slow, of which key 3 is shown only after 30 seconds, and kind quick."""
+    db.execute("create table thing (id int primary key)")
+    db.execute(
+        "create function slowly(id int) returns boolean language plpgsql as"
+        " $$ begin if id = 3 then perform pg_sleep(30); end if; return true; end $$"
+    )
+    db.execute("create view slow_feed as select id from thing where slowly(id)")
+    db.execute("create view quick_feed as select id, 1 as version from thing")
+    db.execute("select publish_define('slow', 'slow_feed')")
+    db.execute("select publish_define('quick', 'quick_feed')")
+    db.execute("insert into thing select generate_series(1, 8)")
+    return db
+
+
+def test_a_walk_whose_page_times_out_costs_live_changes_one_drain(
+    slow: Connection, connect: Connect
+) -> None:
+    slow.execute("select publish_define('slow', 'slow_feed', schema_version => 2)")
+    slow.execute("select publish_enqueue('quick', '1')")
+    loop = connect()
+    loop.execute("set statement_timeout = '300ms'")
+    reports, warnings = run_until_empty(loop, batch=64)
+    assert len(warnings) == 1
+    assert sum(report.published for report in reports) == 1
+    walk = slow.execute("select attempts, page, message is not null from publish.rescan").fetchone()
+    assert walk == (1, 32, True)
+    slow.execute("update publish.rescan set next_page_at = now(), page = 2")
+    slow.execute("update thing set id = 9 where id = 3")
+    list(drain.drain_all(loop))
+    published = slow.execute("select count(*) from publish.published where kind = 'slow'")
+    assert published.fetchone() == (8,)
+
+
+def test_a_retry_of_a_key_that_times_out_costs_live_changes_one_drain(
+    slow: Connection, connect: Connect
+) -> None:
+    slow.execute("select publish_enqueue('slow', '3')")
+    loop = connect()
+    loop.execute("set statement_timeout = '300ms'")
+    run_until_empty(loop, batch=1)
+    slow.execute("update publish.quarantine set next_attempt_at = now()")
+    slow.execute("select publish_enqueue('quick', id::text) from thing")
+    reports, warnings = run_until_empty(loop, batch=64)
+    assert len(warnings) == 1
+    assert sum(report.published for report in reports) == 8
+    assert slow.execute("select attempts from publish.quarantine").fetchone() == (2,)
+
+
+def test_a_table_locked_for_long_ends_no_loop_and_loses_nothing(
+    slow: Connection, connect: Connect
+) -> None:
+    slow.execute("select publish_enqueue('quick', '1')")
+    altering = connect(autocommit=False)
+    altering.execute("lock table thing in access exclusive mode")
+    stop, warnings = Event(), []
+
+    def warn(message: str) -> None:
+        warnings.append(message)
+        if len(warnings) == 4:
+            altering.rollback()
+
+    def report(drained: Drained) -> None:
+        stop.set()
+
+    loop = connect()
+    loop.execute("set statement_timeout = '200ms'")
+    drain.run(loop, stop, batch=2, warn=warn, report=report)
+    slow.execute("update publish.quarantine set next_attempt_at = now()")
+    list(drain.drain_all(loop))
+    assert slow.execute("select count(*) from publish.published").fetchone() == (1,)
+    assert slow.execute("select count(*) from publish.quarantine").fetchone() == (0,)
+
+
+def test_the_batch_grows_back_also_where_a_row_holds_32_keys(
+    db: Connection, connect: Connect
+) -> None:
+    db.execute("create table thing (id int primary key)")
+    db.execute("create view thing_feed as select id from thing")
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute("select publish_capture('thing', 'thing')")
+    db.execute("insert into thing select generate_series(1, 1600)")
+    stop = Event()
+    last, seconds = 0.0, 2.0
+
+    def clock() -> float:
+        nonlocal last
+        last += seconds
+        return last
+
+    sizes: list[int] = []
+
+    def report(drained: Drained) -> None:
+        nonlocal seconds
+        sizes.append(drained.scanned)
+        if len(sizes) == 8:
+            seconds = 0.001
+        if sum(sizes) == 1600:
+            stop.set()
+
+    drain.run(connect(), stop, batch=160, report=report, clock=clock)
+    assert sizes[6:8] == [32, 32], "the batch is one or two rows by then"
+    assert 160 in sizes[8:]
+
+
 def test_a_timeout_in_maintenance_does_not_end_the_loop(
     notes: Connection, connect: Connect
 ) -> None:

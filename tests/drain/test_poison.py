@@ -403,3 +403,41 @@ def test_a_key_that_alone_exceeds_temp_file_limit_is_set_aside_and_blocks_nothin
     )
     done = drain(db)
     assert (done.published, quarantine(db)) == (39, {"13": "53400"})
+
+
+HEAVY = """
+create table heavy (id int primary key, n int);
+create table setting (id int primary key, v text);
+create view heavy_view as
+  select id, n from heavy
+   where 0 < (select count(*)
+                from (select g from generate_series(1, n) g order by g desc offset 0) s);
+create view plain_view as select id from heavy;
+select publish_define('heavy', 'heavy_view'), publish_define('plain', 'plain_view'),
+       publish_define('note');
+select publish_capture('plain', 'setting', lookup =>
+  'select id from heavy where 0 < (select count(*) from (
+     select g from generate_series(1, n) g order by g desc offset 0) s) or $1 is null');
+insert into heavy select n, case n when 13 then 300000 else 1 end from generate_series(1, 40) as n;
+set temp_file_limit = '1MB';
+set work_mem = '64kB'
+"""
+
+
+@pytest.mark.parametrize(
+    ("asks", "kind"),
+    [
+        ("select publish_define('heavy', 'heavy_view', schema_version => 2)", "heavy"),
+        ("insert into setting values (1, 'a')", "plain"),
+    ],
+)
+def test_a_walk_or_lookup_that_exceeds_temp_file_limit_holds_up_no_other_kind(db, asks, kind):
+    db.execute(HEAVY)
+    db.execute(asks)
+    enqueue(db, "note", "n", "1")
+    drain_all(db)
+    assert feed(db, "note") == {"n": 1}
+    if kind == "plain":
+        assert len(feed(db, "plain")) == 40, "a walk does without the lookup"
+    else:
+        assert one(db, "select attempts from publish.rescan") == 1

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(430);
+select plan(435);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -71,6 +71,7 @@ insert into api values
   ($$select publish_status()$$,                               ' rka'),
   ($$select publish_drain()$$,                                '  ka'),
   ($$select publish_maintain()$$,                             '  ka'),
+  ($$select publish.postpone_slow(1)$$,                       '  ka'),
   ($$select publish.await_work(1, 1)$$,                       '  ka'),
   ($$select publish_job_add('a', 'b')$$,                      'w ka'),
   ($$select publish_job_start(kinds => '{none}')$$,           '  ka'),
