@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, Queue
 from threading import Event, Lock, Thread
 from typing import Any, get_args
@@ -35,6 +35,8 @@ LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
 REST_S = 30.0  # that a subscription rests which cannot be claimed, or whose sink cannot be made
 MAX_RETRY_AFTER_S = 31_536_000.0  # a year; the database caps it lower
 KEPT_SINKS = 64  # open ones in each thread
+LOOKED_AT = 4096  # characters of a failure's reason
+SHOWN = 500  # of these, once secrets are hidden
 Connect = Callable[[], Connection]
 
 
@@ -98,16 +100,14 @@ def claim(conn: Connection, name: str, worker: str, batch: int) -> list[tuple[An
     )  # fmt: skip
 
 
-def settle(
-    conn: Connection, token: int, failures: Sequence[Failure], hide: Callable[[str], str] = str
-) -> tuple[int, int, int]:
+def settle(conn: Connection, token: int, failures: Sequence[Failure]) -> tuple[int, int, int]:
     """Sent, failed and dead. Raises StaleToken."""
     failed = [
         {
             "pub_id": failure.message.pub_id,
             "rev": failure.message.rev,
             "class": failure.kind if failure.kind in get_args(FailureClass) else "unknown",
-            "message": _text(hide(failure.reason))[:1000],
+            "message": _text(failure.reason),
             "retry_after": _finite(failure.retry_after),
         }
         for failure in failures
@@ -116,6 +116,11 @@ def settle(
         conn, "select * from public.publish_settle(%s, %s)", token, json.dumps(failed)
     )
     return sent, parked, dead
+
+
+def shown(failure: Failure, hide: Callable[[str], str]) -> Failure:
+    """As a person may see it: hidden before it is cut, so that no part of a secret is left."""
+    return replace(failure, reason=hide(failure.reason[:LOOKED_AT])[:SHOWN])
 
 
 def _text(reason: str) -> str:
@@ -318,8 +323,8 @@ class Worker:
         with self.lock:
             self.held[token] = claimed
         try:
-            failures = self.send(sink, claimed)
-            sent, failed, dead = self.settle(conn, claimed, failures, options.hide)
+            failures = self.send(name, sink, claimed, options.hide)
+            sent, failed, dead = self.settle(conn, claimed, failures)
         except StaleToken as error:
             self.warn(f"{name}: lane {lane} went to another worker: {error.detail}")
             return True
@@ -330,26 +335,28 @@ class Worker:
         reason = next((f.reason for f in failures if f.kind != "unsent"), None)
         self.report(
             Delivered(name, lane, min(revs), max(revs), sent, failed, dead,
-                      round(self.clock() - began, 4),
-                      options.hide(reason) if reason is not None else None)
+                      round(self.clock() - began, 4), reason)
         )  # fmt: skip
         return True
 
-    def send(self, sink: Sink, claimed: Claimed) -> list[Failure]:
+    def send(
+        self, name: str, sink: Sink, claimed: Claimed, hide: Callable[[str], str]
+    ) -> list[Failure]:
         """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
+        ours = {message.pub_id for message in claimed.messages}
         halt = _Either(self.stop, claimed.lost)
         try:
-            return list(sink.send(claimed.messages, halt))
+            told = [shown(failure, hide) for failure in sink.send(claimed.messages, halt)]
+            failures = [failure for failure in told if failure.message.pub_id in ours]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            return [Failure(m, "unknown", reason) for m in claimed.messages]
+            return [shown(Failure(m, "unknown", reason), hide) for m in claimed.messages]
+        if len(failures) < len(told):
+            self.warn(f"{name}: its sink names changes as failed that it was not given")
+        return failures
 
     def settle(
-        self,
-        conn: Connection,
-        claimed: Claimed,
-        failures: Sequence[Failure],
-        hide: Callable[[str], str],
+        self, conn: Connection, claimed: Claimed, failures: Sequence[Failure]
     ) -> tuple[int, int, int]:
         """Settles on this connection or, if that is lost, on the next one that opens; again after
         a timeout."""
@@ -358,8 +365,8 @@ class Worker:
             try:
                 if conn.closed:
                     with self.connect() as other:
-                        return settle(other, claimed.token, failures, hide)
-                return settle(conn, claimed.token, failures, hide)
+                        return settle(other, claimed.token, failures)
+                return settle(conn, claimed.token, failures)
             except PublishError as error:
                 lost = isinstance(error, ConnectionFailed)
                 if self.stop.is_set() or delay > claimed.lease_s or not (lost or retryable(error)):

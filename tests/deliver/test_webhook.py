@@ -258,7 +258,8 @@ def test_stop_ends_the_batch_and_gives_up_what_hangs(monkeypatch: pytest.MonkeyP
     [{"url": "ftp://x/"}, {"url": "nothing"}, {"url": "http://x/", "mode": "odd"},
      {"url": "http://x/", "secrets": ["whsec_!!"]},
      {"url": "http://x/", "secrets": ["whsec_"]}, {"url": "http://x/", "secrets": [""]},
-     {"url": "http://x/", "secrets": ""}, {"url": "http://x/", "timeout": "soon"}],
+     {"url": "http://x/", "secrets": ""}, {"url": "http://x/", "timeout": "soon"},
+     {"url": "http://x/", "headers": {"authorization": "whsec token\n"}}],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_without_showing_them(options: dict[str, Any]) -> None:
     with pytest.raises(BadArgument) as caught:
@@ -276,7 +277,32 @@ def test_secrets_come_from_the_environment_and_are_hidden() -> None:
     assert options.hide("was: alpha-secret and Bearer token-7 (token-7)") == (
         "was: *** and *** (***)"
     )
-    assert "alpha" not in repr(Options({}, options.secrets))
+    assert "alpha" not in repr(options)
     with pytest.raises(BadArgument) as caught:
         sinks.resolve({"url": "env:NOT_SET"}, {})
     assert "NOT_SET" in str(caught.value.detail)
+
+
+URL_OF_A_HOOK = "https://bob:pass%2Fword@hooks.example/services/T0AB/tok-9f8e7d6c"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    ["/services/T0AB/tok-9f8e7d6c", "tok-9f8e7d", "9f8e7d6c", "TOK-9F8E7D6C", "T0AB",
+     "pass/word", "pass%2Fword", "pass%252Fword", "Ym9iOnBhc3Mvd29yZA==", "hooks.example",
+     base64.b64encode(b"x tok-9f8e7d6c").decode(), "%2Fservices%2FT0AB%2Ftok-9f8e7d6c"],
+)  # fmt: skip
+def test_a_part_of_a_secret_is_hidden_however_it_is_written(quoted: str) -> None:
+    hide = sinks.resolve({"url": "env:HOOK"}, {"HOOK": URL_OF_A_HOOK}).hide
+    text = hide(f"HTTP 410: [{quoted}] is gone")
+    assert text.startswith("HTTP 410: [")
+    assert text.endswith("] is gone")
+    assert "***" in text
+    for n in range(len(quoted) - 5):
+        assert quoted[n : n + 6] not in text
+
+
+def test_what_is_no_secret_is_not_hidden() -> None:
+    hide = sinks.resolve({"url": "env:HOOK", "mode": "binary"}, {"HOOK": URL_OF_A_HOOK}).hide
+    text = "HTTP 422: the title of the note is too long; binary; İstanbul"
+    assert hide(text) == text

@@ -6,6 +6,7 @@ followed), timeouts and broken answers; any other status rejects the one message
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -33,8 +34,9 @@ from pgpublish.sinks.concurrent import send_all
 
 TIMEOUT_S = 15.0
 CONCURRENCY = 10
-SHOWN = 300  # characters of an answer that a person may see
 READ = 64 * 1024  # bytes of an answer that are read to keep the connection
+KEPT = 4096  # of these
+UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header
 
 
 class Webhook:
@@ -44,12 +46,17 @@ class Webhook:
             raise BadArgument("a webhook has a URL", detail="Option url.", hint="Write https://….")
         self.mode = options.text("mode", "structured")
         if self.mode not in ("structured", "binary"):
-            raise BadArgument("there is no such mode", detail=f"Option mode: {self.mode}.",
+            raise BadArgument("there is no such mode", detail="Option mode.",
                               hint="Use structured or binary.")  # fmt: skip
         given = options.values.get("secrets")
         # An empty variable is a mistake, not the wish to sign nothing.
         self.keys = signature.keys(options.words("secrets") or ([""] if given == "" else []))
         self.headers = {name: str(value) for name, value in options.mapping("headers").items()}
+        if UNWRITABLE.search("".join([*self.headers, *self.headers.values()])):
+            raise BadArgument(
+                "a header holds a line break or another control character",
+                detail="Option headers.", hint="Look for a newline at the end of the variable.",
+            )  # fmt: skip
         self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
         self.timeout = options.number("timeout", TIMEOUT_S)
         self.allow_private = options.flag("allow_private")
@@ -131,9 +138,9 @@ class Webhook:
         status = response.status
         reason = f"HTTP {status}"
         if 300 <= status < 400:
-            reason += f", a redirect to {response.headers.get('location', 'nowhere')[:SHOWN]}"
+            reason += f", a redirect to {response.headers.get('location', 'nowhere')}"
         elif body:
-            reason += ": " + body[:SHOWN].decode(errors="replace").strip()
+            reason += ": " + body[:KEPT].decode(errors="replace").strip()
         kind: FailureClass = "rejected"
         if status == 410:
             kind = "gone"
