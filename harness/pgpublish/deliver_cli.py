@@ -133,33 +133,41 @@ def _option(text: str) -> tuple[str, Any]:
 @click.argument("name")
 @click.argument("sink")
 @click.option("--option", "-o", "options", multiple=True, metavar="NAME=VALUE",
-              help="Of the sink; JSON or text. env:NAME is read by the worker.")  # fmt: skip
-@click.option("--kind", "kinds", multiple=True, help="Only this kind; may be given again.")
+              help="Of the sink; JSON or text. env:NAME: by the worker; null removes it.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True,
+              help="Only this kind; may be given again. '*' is all.  [default: '*']")  # fmt: skip
 @click.option("--from-rev", metavar="REV", help="Begin after this rev, or at `head`.  [default: 0]")
-@click.option("--lanes", type=int, help="Parts that are delivered at the same time.")
-@click.option("--max-attempts", type=int, help="Failures that make a dead letter.")
-@click.option("--backoff-min", metavar="INTERVAL", help="Upper limit of the first wait.")
-@click.option("--backoff-max", metavar="INTERVAL", help="Upper limit of any wait.")
-@click.option("--lease", metavar="INTERVAL", help="When a silent worker is given up.")
+@click.option("--lanes", type=int, help="Parts delivered at the same time.  [default: 1]")
+@click.option("--max-attempts", type=int, help="Failures that make a dead letter.  [default: 15]")
+@click.option("--backoff-min", metavar="INTERVAL",
+              help="Upper limit of the first wait.  [default: 1 s]")  # fmt: skip
+@click.option("--backoff-max", metavar="INTERVAL",
+              help="Upper limit of any wait.  [default: 1 h]")  # fmt: skip
+@click.option("--lease", metavar="INTERVAL",
+              help="When a silent worker is given up.  [default: 1 min]")  # fmt: skip
 @json_option
 @with_connection()
 def subscribe(
     conn: Connection, /, name: str, sink: str, options: tuple[str, ...], kinds: tuple[str, ...],
     from_rev: str | None, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Have SINK get every change from now on, and what is published; again: change the settings.
+    """Have SINK get what is published, and every change from now on.
 
-    Sinks: webhook, redis, nats, rabbitmq, kafka, sqs, stdout, and what you installed.
+    Of a subscription that exists, what is given is changed; the rest stays, and it goes on where it
+    is. Sinks: webhook, redis, nats, rabbitmq, kafka, sqs, stdout, and what you installed.
     """
     room.register_sinks(conn)
     if from_rev == "head":
         settings["from_rev"] = call(conn, "select public.publish_head()")[0]
     elif from_rev is not None:
         settings["from_rev"] = click.INT(from_rev)
-    given = {
-        "name": name, "sink": sink, "options": json.dumps(dict(map(_option, options))),
-        "kinds": list(kinds) or None,
-    } | {key: value for key, value in settings.items() if value is not None}  # fmt: skip
+    given = {"name": name, "sink": sink} | {
+        key: value for key, value in settings.items() if value is not None
+    }
+    if options:
+        given["options"] = json.dumps(dict(map(_option, options)))
+    if kinds:
+        given["kinds"] = list(kinds)
     arguments = sql.SQL(", ").join(
         sql.SQL("{} => {}").format(sql.Identifier(key), sql.Placeholder(key)) for key in given
     )

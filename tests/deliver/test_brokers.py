@@ -272,7 +272,7 @@ def test_rabbitmq_has_the_feed_and_returns_what_no_queue_takes(db: Connection, u
         change(db, 3)
         with working(url):
             until(lambda: failing(db))
-            subscribe(db, "s", "rabbitmq", options=options, **QUICK)
+            subscribe(db, "s", "rabbitmq", options=options | {"exchange": None}, **QUICK)
             until(lambda: settled(db))
 
 

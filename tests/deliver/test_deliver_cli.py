@@ -98,6 +98,27 @@ def test_the_life_of_a_subscription(run: Callable[..., Result], db: Connection) 
     assert "no subscription" in run("subscriptions").stderr
 
 
+def test_subscribing_again_changes_only_what_is_given(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    notes(db, 1)
+
+    def settings(*arguments: str) -> object:
+        assert run("subscribe", "s", "webhook", *arguments).exit_code == 0
+        return one(db, "select jsonb_build_array(options, kinds, lanes, max_attempts, backoff_min)"
+                       " from publish.subscription")  # fmt: skip
+
+    first = ["-o", "url=http://x/", "-o", "headers={}", "--kind", "note", "--lanes", "4",
+             "--max-attempts", "30", "--backoff-min", "2 s"]  # fmt: skip
+    assert settings(*first) == [{"url": "http://x/", "headers": {}}, ["note"], 4, 30, "00:00:02"]
+    assert settings("-o", "mode=binary", "-o", "headers=null") == [
+        {"url": "http://x/", "mode": "binary"}, ["note"], 4, 30, "00:00:02",
+    ]  # fmt: skip
+    assert settings("--kind", "*", "--lanes", "2") == [
+        {"url": "http://x/", "mode": "binary"}, None, 2, 30, "00:00:02",
+    ]  # fmt: skip
+
+
 def test_subscribe_at_the_head_sends_what_comes_from_now_on(
     run: Callable[..., Result], db: Connection
 ) -> None:

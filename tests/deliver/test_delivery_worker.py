@@ -172,6 +172,40 @@ def test_a_failing_subscription_delays_no_other(db: Connection, url: str) -> Non
             until(lambda: failing(db))
 
 
+def test_slow_endpoints_never_hold_every_thread(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that are known to be slow hang; two threads are left with one for who is not."""
+    monkeypatch.setattr(deliver, "SLOW_S", 0.2)
+    notes(db, 1)
+    answered = Event()
+
+    def slow(handler: receiver.Handler) -> None:
+        if one_batch_each():
+            answered.wait(PATIENCE)
+        Event().wait(0.3)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    def one_batch_each() -> bool:
+        with psycopg.connect(url) as conn:
+            return one(conn, "select count(*) = 2 from publish.recent_batch b"
+                             " where b.settled_at is not null")  # fmt: skip
+
+    with receiving(lambda request: slow) as bad, receiving() as good:
+        for name in ("slow 1", "slow 2"):
+            hook(db, bad, name, options={"timeout": 60})
+        with working(url, threads=2):
+            until(one_batch_each)
+            enqueue(db, "note", "2", "2")
+            drain_all(db)
+            bad.wait(lambda e: len(e.requests) == 3)
+            hook(db, good, "good")
+            good.wait(lambda e: len(e.requests) == 2)
+            assert len(bad.requests) == 3
+            answered.set()
+            until(lambda: settled(db))
+
+
 def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:
     notes(db, 5)
     answers = {"status": 410}

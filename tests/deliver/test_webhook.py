@@ -166,6 +166,46 @@ def test_an_endpoint_that_takes_nothing_is_spared_the_rest() -> None:
     assert len(failures) == 100
 
 
+@pytest.mark.parametrize("answer", [429, 503])
+def test_an_endpoint_that_asks_for_time_gets_it_also_in_the_middle_of_a_batch(answer: int) -> None:
+    with receiving(lambda request: 200 if request.data["n"] < 50 else answer) as endpoint:
+        failures = send([change(n) for n in range(200)], url=endpoint.url, concurrency=2)
+    assert len(endpoint.requests) <= 52
+    assert kinds(failures).count("unsent") == 200 - len(endpoint.requests)
+    assert {f.retry_after for f in failures if f.kind == "endpoint"} == {0}
+
+
+def test_an_endpoint_that_hangs_after_its_first_answer_is_spared_the_rest() -> None:
+    with receiving(lambda r: 200 if r.data["n"] == 0 else receiver.silent) as endpoint:
+        failures = send([change(n) for n in range(100)], url=endpoint.url, concurrency=5,
+                        timeout=0.3)  # fmt: skip
+    assert len(endpoint.requests) < 15
+    assert kinds(failures).count("unsent") == 100 - len(endpoint.requests)
+
+
+def test_one_change_the_endpoint_breaks_on_delays_no_other() -> None:
+    with receiving(lambda request: 500 if request.data["n"] == 13 else 200) as endpoint:
+        (failure,) = send([change(n) for n in range(100)], url=endpoint.url, concurrency=2)
+    assert (failure.kind, failure.message.rev) == ("endpoint", 13)
+    assert len(endpoint.requests) == 100
+
+
+def test_a_slow_endpoint_gets_no_more_of_a_batch_after_some_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in flight is not given up: a slow answer counts."""
+    monkeypatch.setattr("pgpublish.sinks.concurrent.BEGIN_S", 0.2)
+
+    def slow(handler: receiver.Handler) -> None:
+        Event().wait(0.3)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    with receiving(lambda request: slow) as endpoint:
+        failures = send([change(n) for n in range(50)], url=endpoint.url, concurrency=4)
+    assert kinds(failures) == ["unsent"] * 46
+    assert len(endpoint.requests) == 4
+
+
 def test_gone_ends_the_batch() -> None:
     with receiving(lambda request: 410) as endpoint:
         failures = send([change(n) for n in range(50)], url=endpoint.url, concurrency=1)

@@ -48,7 +48,8 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What was not delivered, and why. retry_after: seconds the endpoint asked for."""
+    """What was not delivered, and why. retry_after: seconds the endpoint asked for; 0: it asked for
+    time, and did not say how long."""
 
     message: Message
     kind: FailureClass

@@ -146,8 +146,12 @@ class Webhook:
             kind = "gone"
         elif status >= 500 or status < 400 or status in (408, 425, 429):
             kind = "endpoint"
-        asked = response.headers.get("retry-after") if kind == "endpoint" else None
-        return Failure(message, kind, reason, seconds(asked, self.clock()))
+        wait: float | None = None
+        if kind == "endpoint":
+            wait = seconds(response.headers.get("retry-after"), self.clock())
+        if wait is None and status in (429, 503):
+            wait = 0.0
+        return Failure(message, kind, reason, wait)
 
 
 def seconds(retry_after: str | None, now: float) -> float | None:
