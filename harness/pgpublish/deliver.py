@@ -24,10 +24,11 @@ import psycopg
 from psycopg.adapt import Loader
 from psycopg.types.string import TextLoader
 
-from pgpublish import sinks
+from pgpublish import jobs, sinks
 from pgpublish.database import Connection, call, tuples
 from pgpublish.drain import retryable
 from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
+from pgpublish.jobs import Job
 from pgpublish.sinks import Failure, FailureClass, Message, Sink
 
 POLL_S = 5.0  # also without a notification, which a pooler does not pass on
@@ -38,6 +39,7 @@ MAX_RETRY_AFTER_S = 31_536_000.0  # a year; the database caps it lower
 SLOW_S = 1.0  # a subscription whose batch takes longer is slow
 FIRST = 100  # changes in a subscription's first batch; later ones grow
 GROWTH = 4
+REDRIVE_PAGE = 1000  # dead letters in one transaction
 KEPT_SINKS = 64  # open ones in each thread
 LOOKED_AT = 4096  # characters of a failure's reason
 SHOWN = 500  # of these, once secrets are hidden
@@ -177,6 +179,25 @@ def register_sinks(conn: Connection) -> None:
     """Tells the database the options of third parties' sinks."""
     for name, options in sinks.third_party().items():
         call(conn, "select public.publish_register_sink(%s, %s)", name, json.dumps(options))
+
+
+@jobs.handler("redrive")
+def redrive_job(conn: Connection, job: Job) -> None:
+    """Has the dead letters of data.subscription tried again, a page in a transaction: those of
+    data.pub_id and data.class, or all.
+
+    Its data holds how many (redriven). Goes on after the last page that was committed.
+    """
+
+    def page(after: str | None) -> tuple[str | None, dict[str, int]]:
+        next_after, count = call(
+            conn, "select next, redriven from public.publish_redrive(%s, %s, %s, %s, %s)",
+            job.data["subscription"], job.data.get("pub_id"), job.data.get("class"),
+            job.data.get("batch", REDRIVE_PAGE), after,
+        )  # fmt: skip
+        return next_after and str(next_after), {"redriven": count}
+
+    jobs.walk(conn, job, page)
 
 
 class Worker:

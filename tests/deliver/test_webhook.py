@@ -247,12 +247,22 @@ def test_private_addresses_are_refused_by_default_also_behind_a_name(host: str) 
 
 
 def test_only_public_addresses_are_public() -> None:
-    for address in ("8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"):
+    for address in (
+        "8.8.8.8",
+        "2606:4700::1111",
+        "64:ff9b::808:808",
+        "::ffff:8.8.8.8",
+        "2002:808:808::1",
+    ):
         assert is_public(address)
     for address in (
         "10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0",
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
-        "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1",
+        "fc00::1", "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::7f00:1",
+        "::169.254.169.254", "::ffff:0:a00:1",
+        "64:ff9b::a00:1", "64:ff9b:1::7f00:1", "64:ff9b:1::808:808",
+        "2002:a00:1::1", "2001:0:808:808::f5ff:fffe",
+        "2001:0:a00:1::1", "2001:db8::1", "100::1", "5f00::1",
     ):  # fmt: skip
         assert not is_public(address), address
 

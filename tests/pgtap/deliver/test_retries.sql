@@ -1,7 +1,7 @@
 -- What fails: parked with backoff, retried with its newest change, dead after max_attempts,
 -- redriven or discarded; lanes that wait for their endpoint; 410.
 begin;
-select plan(78);
+select plan(80);
 
 do $$
 begin
@@ -141,9 +141,14 @@ select results_eq($$select s.retries, s.dead from publish.subscription_state s$$
 select results_eq($$select count(*) from publish_dead_letters('s') d$$, $$values (1::bigint)$$,
                   'one subscription''s');
 select throws_ok($$select publish_dead_letters('nope')$$, 'PT404', null, 'of those there are');
-select is(publish_redrive('s', class => 'endpoint'), 0, 'redrive of a class it has not');
-select is(publish_redrive('s', pg_temp.id(2)), 0, 'and of a key that is no dead letter');
-select is(publish_redrive('s', pg_temp.id(1)), 1, 'redrive of the key');
+select is(r.redriven, 0, 'redrive of a class it has not')
+  from publish_redrive('s', class => 'endpoint') r;
+select is(r.redriven, 0, 'and of a key that is no dead letter')
+  from publish_redrive('s', pg_temp.id(2)) r;
+select results_eq($$select r.redriven, r.next from publish_redrive('s', pg_temp.id(1)) r$$,
+                  $$values (1, null::uuid)$$, 'redrive of the key');
+select throws_ok($$select publish_redrive('s', batch => 0)$$, 'PT400', null, 'in batches');
+select throws_ok($$select publish_discard('s', batch => 0)$$, 'PT400', null, 'of at least one');
 select results_eq($$select c.rev, c.attempts from publish_claim('s', 'w') c$$,
                   $$values (10::bigint, 0)$$, 'sends it again, with all attempts');
 select results_eq(
