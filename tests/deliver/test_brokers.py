@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
@@ -21,7 +22,8 @@ from delivery import notes, subscribe
 from helpers import PATIENCE, drain_all, enqueue, one, until
 from moto.server import ThreadedMotoServer
 
-from pgpublish import database, deliver
+from pgpublish import database, deliver, sinks
+from pgpublish.sinks import background
 
 QUICK = {"backoff_min": "1 ms", "backoff_max": "50 ms"}
 Newest = dict[str, tuple[int, Any]]  # pub_id → rev, payload (None: deleted)
@@ -242,6 +244,31 @@ def test_nats_without_a_stream_is_an_endpoint_failure(db: Connection, url: str) 
             until(lambda: settled(db))
 
 
+def test_nats_hands_back_what_nobody_acknowledged_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody listens to the subject, so that the server answers nothing; but no stream does."""
+    monkeypatch.setattr("pgpublish.sinks.concurrent.GRACE_S", 0.1)
+    with brokers.nats_servers() as (server,), listening(server.port, "feed"):
+        hands_back("nats", servers=[f"nats://127.0.0.1:{server.port}"], subject="feed",
+                   timeout=300)  # fmt: skip
+
+
+@contextmanager
+def listening(port: int, subject: str) -> Iterator[None]:
+    async def begin() -> nats.NATS:
+        client = await nats.connect(f"nats://127.0.0.1:{port}")
+        await client.subscribe(subject)
+        await client.flush()
+        return client
+
+    client = background.run(begin())
+    try:
+        yield
+    finally:
+        background.run(client.close())
+
+
 # --- RabbitMQ
 
 
@@ -347,6 +374,34 @@ def test_a_kafka_cluster_that_does_not_answer_is_an_endpoint_failure(
     with working(url):
         until(lambda: failing(db))
     assert confluent_kafka.version()
+
+
+def test_kafka_hands_back_what_a_cluster_did_not_take_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pgpublish.sinks.kafka.GRACE_S", 0.1)
+    (port,) = brokers.free_ports(1)
+    hands_back("kafka", servers=f"127.0.0.1:{port}", topic="feed", timeout=300,
+               settings={"log_level": 0})  # fmt: skip
+
+
+def hands_back(sink: str, **options: Any) -> None:
+    """A sink that waits for an answer which does not come ends once stop is set."""
+    made = sinks.make(sink, sinks.resolve(options))
+    stop = Event()
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(made.send, [change_of(n) for n in range(300)], stop)
+        with pytest.raises(TimeoutError):
+            sending.result(0.5)
+        stop.set()
+        failures = sending.result(PATIENCE)
+    made.close()
+    assert [failure.kind for failure in failures] == ["unsent"] * 300
+
+
+def change_of(n: int) -> sinks.Message:
+    pub_id = f"00000000-0000-4000-8000-{n:012d}"
+    return sinks.Message(f"x/{n}", "/x", n, "note", pub_id, 1, False, "1", None, 0, "t")
 
 
 # --- SQS
