@@ -37,8 +37,6 @@ LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
 REST_S = 30.0  # that a subscription rests which cannot be claimed, or whose sink cannot be made
 MAX_RETRY_AFTER_S = 31_536_000.0  # a year; the database caps it lower
 SLOW_S = 1.0  # a subscription whose batch takes longer is slow
-FIRST = 100  # changes in a subscription's first batch; later ones grow
-GROWTH = 4
 REDRIVE_PAGE = 1000  # dead letters in one transaction
 KEPT_SINKS = 64  # open ones in each thread
 LOOKED_AT = 4096  # characters of a failure's reason
@@ -357,7 +355,7 @@ class Worker:
         """One batch of this subscription. False: nothing to claim. Raises PublishError."""
         sink, options, lease_s = kept.get(conn, name)
         began = self.clock()
-        size = self.size.get(name, min(FIRST, self.batch))
+        size = self.size.get(name, self.batch)
         found = claim(conn, name, self.worker, size)
         if not found:
             self.changed.set()
@@ -369,6 +367,7 @@ class Worker:
             self.held[token] = claimed
         try:
             failures = self.send(sink, claimed, options.hide)
+            self.pace(claimed, size, sum(f.kind == "unsent" for f in failures))
             sent, failed, dead = self.settle(conn, claimed, failures)
         except StaleToken as error:
             self.warn(f"{name}: lane {lane} went to another worker: {error.detail}")
@@ -376,7 +375,6 @@ class Worker:
         finally:
             with self.lock:
                 del self.held[token]
-        self.pace(claimed, size, sum(f.kind == "unsent" for f in failures))
         revs = [m.rev for m in messages]
         reason = next((f.reason for f in failures if f.kind != "unsent"), None)
         self.report(
@@ -387,10 +385,10 @@ class Worker:
 
     def send(self, sink: Sink, claimed: Claimed, hide: Callable[[str], str]) -> list[Failure]:
         """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
-        ours = {message.pub_id for message in claimed.messages}
         halt = _Either(self.stop, claimed.lost)
         try:
             told = [shown(failure, hide) for failure in sink.send(claimed.messages, halt)]
+            ours = {message.pub_id for message in claimed.messages} if told else set()
             failures = [failure for failure in told if failure.message.pub_id in ours]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
@@ -405,7 +403,7 @@ class Worker:
         if unsent:
             size = max(1, len(claimed.messages) - unsent)
         elif not slow:
-            size = min(self.batch, size * GROWTH)
+            size = min(self.batch, size * 2)
         with self.lock:
             self.size[claimed.name] = size
             (self.slow.add if slow else self.slow.discard)(claimed.name)

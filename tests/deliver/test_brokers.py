@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -16,6 +17,7 @@ import confluent_kafka
 import nats
 import pytest
 import redis
+import trustme
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from conftest import Connection
 from delivery import notes, subscribe
@@ -143,6 +145,34 @@ def test_redis_keeps_about_maxlen_and_says_why_it_refuses(db: Connection, url: s
         ).fetchall()
         assert wrong.kind == "rejected"
         assert "WRONGTYPE" in wrong.message
+        client.close()
+
+
+def test_redis_is_called_by_tls_only_if_somebody_vouches_for_it(
+    db: Connection, url: str, tmp_path: Path
+) -> None:
+    notes(db, 20)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    (port,) = brokers.free_ports(1)
+    files = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "cert", "key")}
+    with brokers.redis_server(
+        "--tls-port", str(port), "--tls-ca-cert-file", files["ca"], "--tls-cert-file",
+        files["cert"], "--tls-key-file", files["key"], "--tls-auth-clients", "no",
+    ) as server:  # fmt: skip
+        options = {"url": f"rediss://127.0.0.1:{port}/0", "stream": "feed"}
+        subscribe(db, "s", "redis", options=options, **QUICK)
+        with working(url):
+            until(lambda: failing(db))
+            message = one(db, "select max(k.message) from publish.parked k")
+            assert "certificate verify failed" in message
+            subscribe(db, "s", "redis", options={"ca": files["ca"]})
+            until(lambda: settled(db))
+        client = redis.Redis(port=server.port)
+        assert client.xlen("feed") == 20
         client.close()
 
 
