@@ -1,6 +1,6 @@
 -- Whatever is null stays as it is: who changes one setting must not lose another, such as the kinds
--- that a consumer may see. With another number of lanes every lane goes on from the slowest one: some
--- changes are sent twice, none is missed.
+-- that a consumer may see. With another number of lanes every lane goes on from the slowest one:
+-- some changes are sent twice, none is missed.
 create or replace function public.publish_subscribe(
   name text,
   sink text,

@@ -324,7 +324,8 @@ def test_rabbitmq_has_the_feed_and_returns_what_no_queue_takes(db: Connection, u
         assert kind == "rejected"
         assert "no queue" in message
 
-        subscribe(db, "s", "rabbitmq", options=options | {"exchange": "nowhere"}, **QUICK)
+        subscribe(db, "s", "rabbitmq", options=options | {"exchange": "nowhere"},
+                  max_attempts=15, **QUICK)  # fmt: skip
         db.execute("select publish_discard('s'); select publish_resume('s')")
         change(db, 3)
         with working(url):
