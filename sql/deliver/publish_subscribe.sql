@@ -104,8 +104,8 @@ comment on function public.publish_subscribe(
   'least once, each key''s newest change, in order per key. kinds: only these, {*} for all, which '
   'is the default. from_rev: where a new subscription begins; 0, the default, is everything, '
   'publish_head() what comes from now on. lanes (1): for as many workers. A failure waits a random '
-  'time up to backoff_min (1 s), doubled each time up to backoff_max (1 h); after max_attempts (15) '
-  'it is a dead letter. lease (1 min): when a silent worker is given up. Again: changes what is '
+  'time up to backoff_min (1 s), doubled each time up to backoff_max (1 h); after max_attempts '
+  '(15) it is a dead letter. lease (1 min): when a silent worker is given up. Again: changes what is '
   'given, keeps the rest, and goes on; options are merged by name, null removes one, another sink '
   'begins without any. Errors: PT404 unknown kind or sink, PT400 bad argument or unknown option, '
   'PT410 from_rev is above the head or pruned.';
