@@ -329,7 +329,8 @@ class Worker:
                 finally:
                     with self.lock:
                         self.busy -= Counter([name])
-                        self.todo += [name] * more
+                        if more:
+                            self.todo.append(name)
                         self.taken.notify_all()
         finally:
             kept.close()
@@ -402,7 +403,7 @@ class Worker:
         slow = self.clock() - claimed.began >= SLOW_S
         if unsent:
             size = max(1, len(claimed.messages) - unsent)
-        elif not slow:
+        elif not slow and len(claimed.messages) == size:
             size = min(self.batch, size * 2)
         with self.lock:
             self.size[claimed.name] = size

@@ -135,14 +135,14 @@ begin
       returning k.next_attempt_at is null as dead
     )
     select (select count(*) from failure), (select count(*) from kept k where k.dead),
-           (select count(*) from failure f where f.class not in ('unsent', 'endpoint')),
+           (select count(*) from failure f where f.class not in ('unsent', 'encoding', 'endpoint')),
            (select count(*) from failure f where f.class = 'endpoint'),
            (select count(*) from failure f where f.class = 'unknown'),
            (select max(f.retry_after) from failure f where f.class = 'endpoint')
       into publish_settle.parked, publish_settle.dead, v_answered, v_endpoint, v_unknown,
            v_retry_after;
 
-    publish_settle.sent := v_batch.claimed - publish_settle.parked;
+    publish_settle.sent := greatest(v_batch.claimed - publish_settle.parked, 0);
     -- A refusal says nothing of the endpoint. Nor does what nobody can explain, but where nothing
     -- else came of the batch.
     if v_endpoint > 0 or v_unknown > 0 and publish_settle.sent = 0 then

@@ -11,7 +11,7 @@ from threading import Event
 from pgpublish.sinks import GRACE_S, Failure, Message
 
 LOOK_S = 0.1
-BEGIN_S = 5.0  # a slow endpoint gets many short batches, not a long one
+BEGIN_S = 2.0  # a slow endpoint gets many short batches, not a long one
 Send = Callable[[Message], Awaitable[Failure | None]]
 
 

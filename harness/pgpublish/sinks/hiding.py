@@ -30,6 +30,8 @@ class Hider:
 
     def hide(self, text: str) -> str:
         """The text with MASK for whatever could be of a secret."""
+        if not (self._pieces or self._words):
+            return text
         low = _lower(text)
         hidden = bytearray(len(low))
         for n in range(len(low) - SHARED + 1):
