@@ -36,14 +36,16 @@ TIMEOUT_S = 15.0
 CONCURRENCY = 10
 READ = 64 * 1024  # bytes of an answer that are read to keep the connection
 KEPT = 4096  # of these
-UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # in a header
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # but the tab
 
 
 class Webhook:
     def __init__(self, options: Options, clock: Callable[[], float] = time.time) -> None:
-        self.url = URL(options.text("url"))
-        if self.url.scheme not in ("http", "https") or not self.url.host:
-            raise BadArgument("a webhook has a URL", detail="Option url.", hint="Write https://….")
+        url = options.text("url")
+        self.url = URL(url)
+        if self.url.scheme not in ("http", "https") or not self.url.host or CONTROL.search(url):
+            raise BadArgument("a webhook has a URL", detail="Option url.",
+                              hint="Write https://…, without a line break.")  # fmt: skip
         self.mode = options.text("mode", "structured")
         if self.mode not in ("structured", "binary"):
             raise BadArgument("there is no such mode", detail="Option mode.",
@@ -52,7 +54,7 @@ class Webhook:
         # An empty variable is a mistake, not the wish to sign nothing.
         self.keys = signature.keys(options.words("secrets") or ([""] if given == "" else []))
         self.headers = {name: str(value) for name, value in options.mapping("headers").items()}
-        if UNWRITABLE.search("".join([*self.headers, *self.headers.values()])):
+        if CONTROL.search("".join([*self.headers, *self.headers.values()])):
             raise BadArgument(
                 "a header holds a line break or another control character",
                 detail="Option headers.", hint="Look for a newline at the end of the variable.",
