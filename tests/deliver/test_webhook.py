@@ -305,7 +305,8 @@ def test_stop_ends_the_batch_and_gives_up_what_hangs(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     "options",
-    [{"url": "ftp://x/"}, {"url": "nothing"}, {"url": "http://x/\n"}, {"url": "http://x/", "mode": "odd"},
+    [{"url": "ftp://x/"}, {"url": "nothing"},
+     {"url": "http://x/\n"}, {"url": "http://x/", "mode": "odd"},
      {"url": "http://x/", "secrets": ["whsec_!!"]},
      {"url": "http://x/", "secrets": ["whsec_"]}, {"url": "http://x/", "secrets": [""]},
      {"url": "http://x/", "secrets": ""}, {"url": "http://x/", "timeout": "soon"},
