@@ -116,7 +116,7 @@ comment on column publish.batch.sent is 'Delivered, as its worker said.';
 comment on column publish.batch.failed is 'Not delivered, and parked.';
 comment on column publish.batch.dead is 'Of failed: those that became dead letters.';
 comment on column publish.batch.failures is
-  'Batches in a row in which the endpoint took nothing; above 0 the next batch is one change.';
+  'Batches in a row in which the endpoint failed; above 0 the next batch is one change.';
 comment on index publish.batch_lane_idx is
   'publish_claim and publish_settle: the newest row of a lane. Newest first, to meet no dead '
   'version.';
@@ -144,6 +144,8 @@ comment on table publish.parked is
   'Keys a subscription failed to deliver: retries with next_attempt_at, dead letters without. '
   'No payload: a retry sends the key''s newest change.';
 comment on column publish.parked.rev is 'What was sent when it failed last.';
+comment on column publish.parked.attempts is
+  'Failures that count: of changes the endpoint failed in one batch, only the one tried least.';
 comment on column publish.parked.class is
   'encoding (we cannot write it), endpoint (refused, timeout, 5xx, 429), rejected (other 4xx), '
   'gone (410), unknown, unsent (claimed, not tried), pruned (the change is no longer there).';

@@ -2,6 +2,8 @@
 
 One dispatcher waits for work on a connection of its own and extends leases; each of some threads
 takes a subscription that has work, claims a batch, sends it with no transaction open, and settles.
+A slow endpoint delays nothing but itself: its batches are cut to what it takes in time, and the
+last free thread is not for it.
 """
 
 from __future__ import annotations
@@ -14,19 +16,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, Queue
-from threading import Event, Lock, Thread
+from dataclasses import dataclass, field, replace
+from threading import Condition, Event, Lock, Thread
 from typing import Any, get_args
 
 import psycopg
 from psycopg.adapt import Loader
 from psycopg.types.string import TextLoader
 
-from pgpublish import sinks
+from pgpublish import jobs, sinks
 from pgpublish.database import Connection, call, tuples
 from pgpublish.drain import retryable
 from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
+from pgpublish.jobs import Job
 from pgpublish.sinks import Failure, FailureClass, Message, Sink
 
 POLL_S = 5.0  # also without a notification, which a pooler does not pass on
@@ -34,7 +36,11 @@ WAKE_S = 0.25  # how soon a stop is seen
 LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
 REST_S = 30.0  # that a subscription rests which cannot be claimed, or whose sink cannot be made
 MAX_RETRY_AFTER_S = 31_536_000.0  # a year; the database caps it lower
+SLOW_S = 1.0  # a subscription whose batch takes longer is slow
+REDRIVE_PAGE = 1000  # dead letters in one transaction
 KEPT_SINKS = 64  # open ones in each thread
+LOOKED_AT = 4096  # characters of a failure's reason
+SHOWN = 500  # of these, once secrets are hidden
 Connect = Callable[[], Connection]
 
 
@@ -57,9 +63,11 @@ class Delivered:
 class Claimed:
     """A batch in hand. lost: the lease went to another worker."""
 
+    name: str
     token: int
     lane: int
     messages: list[Message]
+    began: float
     lease_s: float
     extend_at: float
     lost: Event = field(default_factory=Event)
@@ -98,16 +106,14 @@ def claim(conn: Connection, name: str, worker: str, batch: int) -> list[tuple[An
     )  # fmt: skip
 
 
-def settle(
-    conn: Connection, token: int, failures: Sequence[Failure], hide: Callable[[str], str] = str
-) -> tuple[int, int, int]:
+def settle(conn: Connection, token: int, failures: Sequence[Failure]) -> tuple[int, int, int]:
     """Sent, failed and dead. Raises StaleToken."""
     failed = [
         {
             "pub_id": failure.message.pub_id,
             "rev": failure.message.rev,
             "class": failure.kind if failure.kind in get_args(FailureClass) else "unknown",
-            "message": _text(hide(failure.reason))[:1000],
+            "message": _text(failure.reason),
             "retry_after": _finite(failure.retry_after),
         }
         for failure in failures
@@ -116,6 +122,11 @@ def settle(
         conn, "select * from public.publish_settle(%s, %s)", token, json.dumps(failed)
     )
     return sent, parked, dead
+
+
+def shown(failure: Failure, hide: Callable[[str], str]) -> Failure:
+    """As a person may see it: hidden before it is cut, so that no part of a secret is left."""
+    return replace(failure, reason=hide(failure.reason[:LOOKED_AT])[:SHOWN])
 
 
 def _text(reason: str) -> str:
@@ -168,6 +179,25 @@ def register_sinks(conn: Connection) -> None:
         call(conn, "select public.publish_register_sink(%s, %s)", name, json.dumps(options))
 
 
+@jobs.handler("redrive")
+def redrive_job(conn: Connection, job: Job) -> None:
+    """Has the dead letters of data.subscription tried again, a page in a transaction: those of
+    data.pub_id and data.class, or all.
+
+    Its data holds how many (redriven). Goes on after the last page that was committed.
+    """
+
+    def page(after: str | None) -> tuple[str | None, dict[str, int]]:
+        next_after, count = call(
+            conn, "select next, redriven from public.publish_redrive(%s, %s, %s, %s, %s)",
+            job.data["subscription"], job.data.get("pub_id"), job.data.get("class"),
+            job.data.get("batch", REDRIVE_PAGE), after,
+        )  # fmt: skip
+        return next_after and str(next_after), {"redriven": count}
+
+    jobs.walk(conn, job, page)
+
+
 class Worker:
     """What the dispatcher and the threads share."""
 
@@ -177,6 +207,7 @@ class Worker:
         stop: Event,
         *,
         names: list[str] | None = None,
+        threads: int = 4,
         batch: int = 500,
         worker: str | None = None,
         report: Callable[[Delivered], None] = lambda delivered: None,
@@ -186,15 +217,18 @@ class Worker:
         self.connect = connect
         self.stop = stop
         self.names = names
+        self.threads = threads
         self.batch = batch
         self.worker = worker or worker_name()
         self.report = report
         self.warn = warn
         self.clock = clock
-        self.todo: Queue[str] = Queue()
-        self.queued: Counter[str] = Counter()
-        self.busy = 0
         self.lock = Lock()
+        self.taken = Condition(self.lock)  # something was added to todo, or taken from busy
+        self.todo: list[str] = []
+        self.busy: Counter[str] = Counter()
+        self.slow: set[str] = set()
+        self.size: dict[str, int] = {}  # of each subscription's next batch
         self.held: dict[int, Claimed] = {}
         self.resting: dict[str, float] = {}
         self.crashed: list[BaseException] = []
@@ -205,6 +239,8 @@ class Worker:
     def look(self, conn: Connection) -> float:
         """Queues what is ready; returns in how many seconds there may be more."""
         wait = POLL_S
+        with self.lock:
+            queued = Counter(self.todo)
         for name, ready, wait_s in tuples(
             conn, "select * from publish.deliverable(%s)", self.names
         ):
@@ -214,18 +250,18 @@ class Worker:
                 wait = min(wait, wait_s)
                 continue
             with self.lock:
-                missing = ready - self.queued[name]
-                self.queued[name] += max(0, missing)
-            for _ in range(missing):
-                self.todo.put(name)
+                self.todo += [name] * (ready - queued[name])
+                self.taken.notify_all()
         return wait
 
-    def extend(self, conn: Connection) -> None:
-        """Renews the leases that have run for a third of their time."""
+    def tend(self, conn: Connection) -> None:
+        """Renews the leases that have run for a third of their time, and sees who is slow."""
+        now = self.clock()
         with self.lock:
-            due = [c for c in self.held.values() if c.extend_at <= self.clock()]
+            self.slow |= {c.name for c in self.held.values() if c.began + SLOW_S <= now}
+            due = [c for c in self.held.values() if c.extend_at <= now]
         for claimed in due:
-            claimed.extend_at = self.clock() + claimed.lease_s / 3
+            claimed.extend_at = now + claimed.lease_s / 3
             try:
                 call(conn, "select public.publish_extend(%s)", claimed.token)
             except StaleToken:
@@ -233,7 +269,7 @@ class Worker:
 
     def idle(self) -> bool:
         with self.lock:
-            return not self.busy and not self.queued.total()
+            return not self.todo and not self.busy.total()
 
     def dispatch(self, conn: Connection, *, once: bool = False) -> None:
         """Looks for work until stop is set; once: until there is none now."""
@@ -243,7 +279,7 @@ class Worker:
             if self.crashed:
                 raise self.crashed[0]
             now = self.clock()
-            self.extend(conn)
+            self.tend(conn)
             if now >= look_at:
                 was_idle = self.idle()
                 wait = self.look(conn)
@@ -273,19 +309,13 @@ class Worker:
         delay = 0.1
         try:
             while not (stop.is_set() or self.stop.is_set()):
-                try:
-                    name = self.todo.get(timeout=WAKE_S)
-                except Empty:
+                name = self.take()
+                if name is None:
                     continue
-                with self.lock:
-                    self.busy += 1
-                    self.queued[name] -= 1
+                more = False
                 try:
                     conn = conn or prepare(self.connect())
-                    if self.deliver(conn, kept, name):
-                        with self.lock:
-                            self.queued[name] += 1
-                        self.todo.put(name)
+                    more = self.deliver(conn, kept, name)
                     delay = 0.1
                 except ConnectionFailed as error:
                     conn = None
@@ -298,28 +328,48 @@ class Worker:
                     self.warn(f"{name}: " + "; ".join(part for part in parts if part))
                 finally:
                     with self.lock:
-                        self.busy -= 1
+                        self.busy -= Counter([name])
+                        if more:
+                            self.todo.append(name)
+                        self.taken.notify_all()
         finally:
             kept.close()
             if conn is not None:
                 conn.close()
 
+    def take(self) -> str | None:
+        """The subscription that has waited longest, or None after WAKE_S without one. Slow ones
+        never have all threads, where there are several."""
+        with self.lock:
+            name = self.taken.wait_for(self._next, WAKE_S)
+            if name is not None:
+                self.todo.remove(name)
+                self.busy[name] += 1
+            return name
+
+    def _next(self) -> str | None:
+        slow = sum(count for name, count in self.busy.items() if name in self.slow)
+        full = slow >= max(1, self.threads - 1)
+        return next((name for name in self.todo if not (full and name in self.slow)), None)
+
     def deliver(self, conn: Connection, kept: Sinks, name: str) -> bool:
         """One batch of this subscription. False: nothing to claim. Raises PublishError."""
         sink, options, lease_s = kept.get(conn, name)
         began = self.clock()
-        found = claim(conn, name, self.worker, self.batch)
+        size = self.size.get(name, self.batch)
+        found = claim(conn, name, self.worker, size)
         if not found:
             self.changed.set()
             return False
         token, lane = found[0][:2]
         messages = [Message._make(row[2:]) for row in found]
-        claimed = Claimed(token, lane, messages, lease_s, began + lease_s / 3)
+        claimed = Claimed(name, token, lane, messages, began, lease_s, began + lease_s / 3)
         with self.lock:
             self.held[token] = claimed
         try:
-            failures = self.send(sink, claimed)
-            sent, failed, dead = self.settle(conn, claimed, failures, options.hide)
+            failures = self.send(sink, claimed, options.hide)
+            self.pace(claimed, size, sum(f.kind == "unsent" for f in failures))
+            sent, failed, dead = self.settle(conn, claimed, failures)
         except StaleToken as error:
             self.warn(f"{name}: lane {lane} went to another worker: {error.detail}")
             return True
@@ -330,26 +380,37 @@ class Worker:
         reason = next((f.reason for f in failures if f.kind != "unsent"), None)
         self.report(
             Delivered(name, lane, min(revs), max(revs), sent, failed, dead,
-                      round(self.clock() - began, 4),
-                      options.hide(reason) if reason is not None else None)
+                      round(self.clock() - began, 4), reason)
         )  # fmt: skip
         return True
 
-    def send(self, sink: Sink, claimed: Claimed) -> list[Failure]:
+    def send(self, sink: Sink, claimed: Claimed, hide: Callable[[str], str]) -> list[Failure]:
         """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
         halt = _Either(self.stop, claimed.lost)
         try:
-            return list(sink.send(claimed.messages, halt))
+            told = [shown(failure, hide) for failure in sink.send(claimed.messages, halt)]
+            ours = {message.pub_id for message in claimed.messages} if told else set()
+            failures = [failure for failure in told if failure.message.pub_id in ours]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
-            return [Failure(m, "unknown", reason) for m in claimed.messages]
+            return [shown(Failure(m, "unknown", reason), hide) for m in claimed.messages]
+        if len(failures) < len(told):
+            self.warn(f"{claimed.name}: its sink names changes as failed that it was not given")
+        return failures
+
+    def pace(self, claimed: Claimed, size: int, unsent: int) -> None:
+        """Sizes the next batch: as much as was tried of this one, or more if that went fast."""
+        slow = self.clock() - claimed.began >= SLOW_S
+        if unsent:
+            size = max(1, len(claimed.messages) - unsent)
+        elif not slow and len(claimed.messages) == size:
+            size = min(self.batch, size * 2)
+        with self.lock:
+            self.size[claimed.name] = size
+            (self.slow.add if slow else self.slow.discard)(claimed.name)
 
     def settle(
-        self,
-        conn: Connection,
-        claimed: Claimed,
-        failures: Sequence[Failure],
-        hide: Callable[[str], str],
+        self, conn: Connection, claimed: Claimed, failures: Sequence[Failure]
     ) -> tuple[int, int, int]:
         """Settles on this connection or, if that is lost, on the next one that opens; again after
         a timeout."""
@@ -358,8 +419,8 @@ class Worker:
             try:
                 if conn.closed:
                     with self.connect() as other:
-                        return settle(other, claimed.token, failures, hide)
-                return settle(conn, claimed.token, failures, hide)
+                        return settle(other, claimed.token, failures)
+                return settle(conn, claimed.token, failures)
             except PublishError as error:
                 lost = isinstance(error, ConnectionFailed)
                 if self.stop.is_set() or delay > claimed.lease_s or not (lost or retryable(error)):
@@ -400,7 +461,8 @@ def run(
     are opened again. Raises ConnectionFailed only if the first cannot be opened, and NotDefined for
     a name that is no subscription.
     """
-    worker = Worker(connect, stop, names=names, batch=batch, report=report, warn=warn, clock=clock)
+    worker = Worker(connect, stop, names=names, threads=threads, batch=batch, report=report,
+                    warn=warn, clock=clock)  # fmt: skip
     with connect() as conn:
         register_sinks(conn)
         for name in names or []:

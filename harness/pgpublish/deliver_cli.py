@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 
 from pgpublish import deliver as room
 from pgpublish import drain as drain_room
-from pgpublish import migrate
+from pgpublish import jobs, migrate
 from pgpublish.console import (
     Database,
     batch_option,
@@ -27,6 +27,7 @@ from pgpublish.console import (
 )
 from pgpublish.database import Connection, call
 
+MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
 SHOWN = ["name", "sink", "status", "cursor", "behind", "lag", "retries", "dead", "workers"]
 
 threads_option = click.option(
@@ -133,33 +134,41 @@ def _option(text: str) -> tuple[str, Any]:
 @click.argument("name")
 @click.argument("sink")
 @click.option("--option", "-o", "options", multiple=True, metavar="NAME=VALUE",
-              help="Of the sink; JSON or text. env:NAME is read by the worker.")  # fmt: skip
-@click.option("--kind", "kinds", multiple=True, help="Only this kind; may be given again.")
+              help="Of the sink; JSON or text. env:NAME is a variable; null removes.")  # fmt: skip
+@click.option("--kind", "kinds", multiple=True,
+              help="Only this kind; may be given again. '*' is all.  [default: '*']")  # fmt: skip
 @click.option("--from-rev", metavar="REV", help="Begin after this rev, or at `head`.  [default: 0]")
-@click.option("--lanes", type=int, help="Parts that are delivered at the same time.")
-@click.option("--max-attempts", type=int, help="Failures that make a dead letter.")
-@click.option("--backoff-min", metavar="INTERVAL", help="Upper limit of the first wait.")
-@click.option("--backoff-max", metavar="INTERVAL", help="Upper limit of any wait.")
-@click.option("--lease", metavar="INTERVAL", help="When a silent worker is given up.")
+@click.option("--lanes", type=int, help="Parts delivered at the same time.  [default: 1]")
+@click.option("--max-attempts", type=int, help="Failures that make a dead letter.  [default: 15]")
+@click.option("--backoff-min", metavar="INTERVAL",
+              help="Upper limit of the first wait.  [default: 1 s]")  # fmt: skip
+@click.option("--backoff-max", metavar="INTERVAL",
+              help="Upper limit of any wait.  [default: 1 h]")  # fmt: skip
+@click.option("--lease", metavar="INTERVAL",
+              help="When a silent worker is given up.  [default: 1 min]")  # fmt: skip
 @json_option
 @with_connection()
 def subscribe(
     conn: Connection, /, name: str, sink: str, options: tuple[str, ...], kinds: tuple[str, ...],
     from_rev: str | None, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Have SINK get every change from now on, and what is published; again: change the settings.
+    """Have SINK get what is published, and every change from now on.
 
-    Sinks: webhook, redis, nats, rabbitmq, kafka, sqs, stdout, and what you installed.
+    Of a subscription that exists, what is given is changed; the rest stays, and it goes on where it
+    is. Sinks: webhook, redis, nats, rabbitmq, kafka, sqs, stdout, and what you installed.
     """
     room.register_sinks(conn)
     if from_rev == "head":
         settings["from_rev"] = call(conn, "select public.publish_head()")[0]
     elif from_rev is not None:
         settings["from_rev"] = click.INT(from_rev)
-    given = {
-        "name": name, "sink": sink, "options": json.dumps(dict(map(_option, options))),
-        "kinds": list(kinds) or None,
-    } | {key: value for key, value in settings.items() if value is not None}  # fmt: skip
+    given = {"name": name, "sink": sink} | {
+        key: value for key, value in settings.items() if value is not None
+    }
+    if options:
+        given["options"] = json.dumps(dict(map(_option, options)))
+    if kinds:
+        given["kinds"] = list(kinds)
     arguments = sql.SQL(", ").join(
         sql.SQL("{} => {}").format(sql.Identifier(key), sql.Placeholder(key)) for key in given
     )
@@ -242,9 +251,29 @@ class_option = click.option("--class", "kind", help="Only those of this class, s
 @json_option
 @with_connection()
 def dead_redrive(conn: Connection, name: str, pub_id: Any, kind: str | None, as_json: bool) -> None:
-    """Try NAME's dead letters again; each sends what is published now."""
-    count = call(conn, "select public.publish_redrive(%s, %s, %s)", name, pub_id, kind)[0]
-    _done(as_json, f"{count} will be tried again", subscription=name, redriven=count)
+    """Try NAME's dead letters again; each sends what is published now.
+
+    Stop it at any time: the next run goes on after the last page. It runs as the job
+    `redrive:NAME`, which `pgpublish jobs` shows.
+    """
+    call(conn, "select * from publish.sink_of(%s)", name)  # is there such a subscription?
+    wanted = {"subscription": name, "pub_id": pub_id and str(pub_id), "class": kind}
+    try:
+        with (
+            stop_on_signals() as stop,
+            jobs.start(
+                conn, f"redrive:{name}", kind="redrive", data=wanted, max_attempts=MAX_ATTEMPTS
+            ) as job,
+        ):
+            job.stop_at(stop)
+            if any(job.data.get(key) != value for key, value in wanted.items()):
+                job.save(**wanted, after=None)
+            room.redrive_job(conn, job)
+    except jobs.Returned:
+        log(f"stopped; `pgpublish dead redrive {name}` goes on after the last page")
+        raise SystemExit(1) from None
+    count = job.data["redriven"]
+    _done(as_json, f"{count:,} will be tried again", subscription=name, redriven=count)
 
 
 @dead.command("discard")
@@ -255,8 +284,10 @@ def dead_redrive(conn: Connection, name: str, pub_id: Any, kind: str | None, as_
 @with_connection()
 def dead_discard(conn: Connection, name: str, pub_id: Any, kind: str | None, as_json: bool) -> None:
     """Forget NAME's dead letters."""
-    count = call(conn, "select public.publish_discard(%s, %s, %s)", name, pub_id, kind)[0]
-    _done(as_json, f"{count} forgotten", subscription=name, discarded=count)
+    count = 0
+    while found := call(conn, "select public.publish_discard(%s, %s, %s)", name, pub_id, kind)[0]:
+        count += found
+    _done(as_json, f"{count:,} forgotten", subscription=name, discarded=count)
 
 
 COMMANDS: list[click.Command] = [

@@ -48,6 +48,12 @@ begin
       detail = format('sink %L, option %s', check_sink.sink, v_option),
       hint = format('The sink knows: %s', v_known);
   end if;
+  if check_sink.options ->> 'source' like 'env:%' then
+    raise exception 'the source is written by the database, which knows no environment' using
+      errcode = 'PT400',
+      detail = 'Option source.',
+      hint = 'Write the source itself: every event shows it.';
+  end if;
 end
 $$;
 comment on function publish.check_sink(text, jsonb) is

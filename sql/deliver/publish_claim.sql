@@ -30,6 +30,7 @@ declare
   v_broken text;
   v_now timestamptz;
   v_limit int;
+  v_due int;
   v_source text;
   v_epoch publish.epoch;
 begin
@@ -92,7 +93,15 @@ begin
         hint = format('Have its consumer drop what it holds, and send all again: '
                       'select publish_seek(%L, 0)', v_subscription.name);
     end if;
+    -- To an endpoint that failed goes one change, and a retry only if nothing else is there: what
+    -- fails for its own sake delays nothing else.
     v_limit := case when v_state.failures > 0 then 1 else publish_claim.batch end;
+    v_due := (v_limit + 1) / 2;
+    if v_state.failures > 0 and exists (
+      select from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_head, 1)
+    ) then
+      v_due := 0;
+    end if;
     update publish.parked k
        set class = 'pruned', next_attempt_at = null,
            message = 'the change was pruned before it could be sent'
@@ -103,7 +112,7 @@ begin
           where d.subscription_id = v_subscription.subscription_id and d.lane = v_lane
             and d.next_attempt_at >= v_state.retried_to and d.next_attempt_at <= v_now
           order by d.next_attempt_at
-          limit (v_limit + 1) / 2))
+          limit v_due))
        and not exists (select from publish.published p where p.pub_id = k.pub_id);
 
     return query
@@ -113,7 +122,7 @@ begin
          where k.subscription_id = v_subscription.subscription_id and k.lane = v_lane
            and k.next_attempt_at >= v_state.retried_to and k.next_attempt_at <= v_now
          order by k.next_attempt_at
-         limit (v_limit + 1) / 2
+         limit v_due
       ),
       item as (
         select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.headers,
@@ -173,7 +182,7 @@ begin
                     then coalesce(e.last_rev, v_state.cursor) else v_head end,
                v_state.retried_to,
                case when e.retries < e.due then v_state.retried_to
-                    when e.left_over > 0 or e.due >= (v_limit + 1) / 2
+                    when e.left_over > 0 or e.due >= v_due
                     then coalesce(e.last_retry, v_state.retried_to) else v_now end,
                e.held_ids, e.claimed, v_state.failures,
                case when e.claimed > 0 then v_now + v_subscription.lease end,
@@ -208,7 +217,7 @@ comment on function public.publish_claim(text, text, int) is
   'most batch, retries that are due first and each key once; all with the token to settle them by. '
   'id is the message''s: the epoch in which the change was published, and its rev. attempts: '
   'failures so far. No rows: nothing to do now, or paused, or leased. After a batch in which the '
-  'endpoint took nothing, a batch is one change. '
+  'endpoint failed, a batch is one change. '
   'Errors: PT404 no such subscription, PT410 its position is below the retention floor, PT400 bad '
   'argument, or not READ COMMITTED.';
 revoke all on function public.publish_claim(text, text, int) from public;

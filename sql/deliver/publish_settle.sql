@@ -24,8 +24,10 @@ declare
   v_subscription publish.subscription;
   v_failed jsonb := coalesce(publish_settle.failed, '[]');
   v_now timestamptz;
-  v_tried int;
+  v_strange text;
+  v_answered int;
   v_endpoint int;
+  v_unknown int;
   v_retry_after float8;
 begin
   if jsonb_typeof(v_failed) <> 'array' or exists (
@@ -63,6 +65,19 @@ begin
      where b.token = v_batch.token
     returning b.* into v_batch;
   elsif v_batch.settled_at is null then
+    -- A change of the batch is a retry, or at a rev that it covers, which no other key has.
+    select string_agg(format('%s at rev %s', f.pub_id, f.rev), ', ') into v_strange
+      from jsonb_to_recordset(v_failed) as f (pub_id uuid, rev bigint)
+     where f.pub_id not in (select h.pub_id from unnest(v_batch.held_ids) as h (pub_id))
+       and (f.rev not between v_batch.cursor + 1 and v_batch.cursor_to
+            or publish.lane_of(f.pub_id, v_subscription.lanes) <> v_batch.lane
+            or (select p.pub_id from publish.published p where p.rev = f.rev) <> f.pub_id);
+    if v_strange is not null then
+      raise exception 'failed names changes that are not in this batch' using
+        errcode = 'PT400',
+        detail = left(v_strange, 300),
+        hint = 'Settle again with those that publish_claim gave; nothing was changed.';
+    end if;
     with failure as materialized (
       select distinct on (f.pub_id)
              f.pub_id, f.rev, f.class, left(coalesce(f.message, ''), 1000) as message,
@@ -71,16 +86,30 @@ begin
                as f (pub_id uuid, rev bigint, class text, message text, retry_after float8)
        order by f.pub_id, f.rev desc
     ),
-    known as materialized (
-      select f.*, coalesce(k.attempts, 0) + (f.class <> 'unsent')::int as attempts
+    held as materialized (
+      select f.*,
+             coalesce((select k.attempts
+                         from publish.parked k
+                        where k.subscription_id = v_batch.subscription_id
+                          and k.pub_id = f.pub_id), 0) as before
         from failure f
-        left join publish.parked k
-          on k.subscription_id = v_batch.subscription_id and k.pub_id = f.pub_id
+    ),
+    known as materialized (
+      select h.*,
+             h.before + case h.class
+                          when 'unsent' then 0
+                          when 'endpoint' then (row_number() over (
+                            partition by h.class order by h.before, h.rev) = 1)::int
+                          else 1 end as attempts
+        from held h
     ),
     delivered as (
       delete from publish.parked k
-       where k.subscription_id = v_batch.subscription_id and k.pub_id = any (v_batch.held_ids)
-         and not exists (select from failure f where f.pub_id = k.pub_id)
+       where k.subscription_id = v_batch.subscription_id
+         and k.pub_id = any (array(
+           select h.pub_id from unnest(v_batch.held_ids) as h (pub_id)
+           except
+           select f.pub_id from failure f))
     ),
     kept as (
       insert into publish.parked as k
@@ -91,7 +120,7 @@ begin
              case when f.class <> 'unsent' then v_now end,
              case when f.class in ('unsent', 'gone') then v_now
                   when f.attempts < v_subscription.max_attempts then v_now + greatest(
-                    publish.retry_wait(f.attempts, v_subscription.backoff_min,
+                    publish.retry_wait(greatest(f.attempts, 1), v_subscription.backoff_min,
                                        v_subscription.backoff_max),
                     f.retry_after * interval '1 second') end
         from known f
@@ -106,25 +135,24 @@ begin
       returning k.next_attempt_at is null as dead
     )
     select (select count(*) from failure), (select count(*) from kept k where k.dead),
-           (select count(*) from failure f where f.class <> 'unsent'),
+           (select count(*) from failure f where f.class not in ('unsent', 'encoding', 'endpoint')),
            (select count(*) from failure f where f.class = 'endpoint'),
+           (select count(*) from failure f where f.class = 'unknown'),
            (select max(f.retry_after) from failure f where f.class = 'endpoint')
-      into publish_settle.parked, publish_settle.dead, v_tried, v_endpoint, v_retry_after;
+      into publish_settle.parked, publish_settle.dead, v_answered, v_endpoint, v_unknown,
+           v_retry_after;
 
     publish_settle.sent := greatest(v_batch.claimed - publish_settle.parked, 0);
-    -- One change that is refused says nothing of the endpoint; a whole batch does, as where the URL
-    -- or a secret is wrong.
-    v_batch.failures := case when publish_settle.sent > 0 then 0
-                             when v_endpoint > 0 or v_tried > 1
-                                  or v_tried > 0 and v_batch.failures > 0
-                               then v_batch.failures + 1
-                             else v_batch.failures end;
-    if v_batch.failures > 0 and v_tried > 0 or v_retry_after > 0 then
+    -- A refusal says nothing of the endpoint. Nor does what nobody can explain, but where nothing
+    -- else came of the batch.
+    if v_endpoint > 0 or v_unknown > 0 and publish_settle.sent = 0 then
+      v_batch.failures := v_batch.failures + 1;
       v_batch.resume_at := v_now + greatest(
-        case when v_batch.failures > 0
-             then publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
-                                     v_subscription.backoff_max) end,
+        publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
+                           v_subscription.backoff_max),
         v_retry_after * interval '1 second');
+    elsif v_answered + publish_settle.sent > 0 then
+      v_batch.failures := 0;
     end if;
     update publish.batch b
        set settled_at = clock_timestamp(), sent = publish_settle.sent,
@@ -156,8 +184,9 @@ comment on function public.publish_settle(bigint, jsonb) is
   '[{"pub_id", "rev", "class", "message", "retry_after"}] with a class of encoding, endpoint '
   '(refused, timeout, 5xx, 429), rejected (other 4xx), gone (410: disables the subscription), '
   'unknown, or unsent (not tried: comes again, no attempt counted). Each is parked for a retry, '
-  'the others do not wait for it; after max_attempts it is a dead letter. Where the endpoint took '
-  'nothing, or said retry_after, the lane waits as well. Errors: PT409 the batch is no longer '
-  'yours, and nothing was changed; PT400 bad argument.';
+  'the others do not wait for it; after max_attempts it is a dead letter. Where the endpoint '
+  'failed, the lane waits as well, for retry_after or longer, and of those it failed only the one '
+  'tried least has an attempt counted. Errors: PT409 the batch is no longer yours; PT400 bad '
+  'argument, or a change that is not in the batch. Then nothing was changed.';
 revoke all on function public.publish_settle(bigint, jsonb) from public;
 grant execute on function public.publish_settle(bigint, jsonb) to publish_worker, publish_admin;

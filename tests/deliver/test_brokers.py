@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -15,13 +17,15 @@ import confluent_kafka
 import nats
 import pytest
 import redis
+import trustme
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from conftest import Connection
 from delivery import notes, subscribe
 from helpers import PATIENCE, drain_all, enqueue, one, until
 from moto.server import ThreadedMotoServer
 
-from pgpublish import database, deliver
+from pgpublish import database, deliver, sinks
+from pgpublish.sinks import background
 
 QUICK = {"backoff_min": "1 ms", "backoff_max": "50 ms"}
 Newest = dict[str, tuple[int, Any]]  # pub_id → rev, payload (None: deleted)
@@ -144,6 +148,34 @@ def test_redis_keeps_about_maxlen_and_says_why_it_refuses(db: Connection, url: s
         client.close()
 
 
+def test_redis_is_called_by_tls_only_if_somebody_vouches_for_it(
+    db: Connection, url: str, tmp_path: Path
+) -> None:
+    notes(db, 20)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    (port,) = brokers.free_ports(1)
+    files = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "cert", "key")}
+    with brokers.redis_server(
+        "--tls-port", str(port), "--tls-ca-cert-file", files["ca"], "--tls-cert-file",
+        files["cert"], "--tls-key-file", files["key"], "--tls-auth-clients", "no",
+    ) as server:  # fmt: skip
+        options = {"url": f"rediss://127.0.0.1:{port}/0", "stream": "feed"}
+        subscribe(db, "s", "redis", options=options, **QUICK)
+        with working(url):
+            until(lambda: failing(db))
+            message = one(db, "select max(k.message) from publish.parked k")
+            assert "certificate verify failed" in message
+            subscribe(db, "s", "redis", options={"ca": files["ca"]})
+            until(lambda: settled(db))
+        client = redis.Redis(port=server.port)
+        assert client.xlen("feed") == 20
+        client.close()
+
+
 # --- NATS
 
 
@@ -242,6 +274,31 @@ def test_nats_without_a_stream_is_an_endpoint_failure(db: Connection, url: str) 
             until(lambda: settled(db))
 
 
+def test_nats_hands_back_what_nobody_acknowledged_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody listens to the subject, so that the server answers nothing; but no stream does."""
+    monkeypatch.setattr("pgpublish.sinks.concurrent.GRACE_S", 0.1)
+    with brokers.nats_servers() as (server,), listening(server.port, "feed"):
+        hands_back("nats", servers=[f"nats://127.0.0.1:{server.port}"], subject="feed",
+                   timeout=300)  # fmt: skip
+
+
+@contextmanager
+def listening(port: int, subject: str) -> Iterator[None]:
+    async def begin() -> nats.NATS:
+        client = await nats.connect(f"nats://127.0.0.1:{port}")
+        await client.subscribe(subject)
+        await client.flush()
+        return client
+
+    client = background.run(begin())
+    try:
+        yield
+    finally:
+        background.run(client.close())
+
+
 # --- RabbitMQ
 
 
@@ -267,12 +324,13 @@ def test_rabbitmq_has_the_feed_and_returns_what_no_queue_takes(db: Connection, u
         assert kind == "rejected"
         assert "no queue" in message
 
-        subscribe(db, "s", "rabbitmq", options=options | {"exchange": "nowhere"}, **QUICK)
+        subscribe(db, "s", "rabbitmq", options=options | {"exchange": "nowhere"},
+                  max_attempts=15, **QUICK)  # fmt: skip
         db.execute("select publish_discard('s'); select publish_resume('s')")
         change(db, 3)
         with working(url):
             until(lambda: failing(db))
-            subscribe(db, "s", "rabbitmq", options=options, **QUICK)
+            subscribe(db, "s", "rabbitmq", options=options | {"exchange": None}, **QUICK)
             until(lambda: settled(db))
 
 
@@ -347,6 +405,34 @@ def test_a_kafka_cluster_that_does_not_answer_is_an_endpoint_failure(
     with working(url):
         until(lambda: failing(db))
     assert confluent_kafka.version()
+
+
+def test_kafka_hands_back_what_a_cluster_did_not_take_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pgpublish.sinks.kafka.GRACE_S", 0.1)
+    (port,) = brokers.free_ports(1)
+    hands_back("kafka", servers=f"127.0.0.1:{port}", topic="feed", timeout=300,
+               settings={"log_level": 0})  # fmt: skip
+
+
+def hands_back(sink: str, **options: Any) -> None:
+    """A sink that waits for an answer which does not come ends once stop is set."""
+    made = sinks.make(sink, sinks.resolve(options))
+    stop = Event()
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(made.send, [change_of(n) for n in range(300)], stop)
+        with pytest.raises(TimeoutError):
+            sending.result(0.5)
+        stop.set()
+        failures = sending.result(PATIENCE)
+    made.close()
+    assert [failure.kind for failure in failures] == ["unsent"] * 300
+
+
+def change_of(n: int) -> sinks.Message:
+    pub_id = f"00000000-0000-4000-8000-{n:012d}"
+    return sinks.Message(f"x/{n}", "/x", n, "note", pub_id, 1, False, "1", None, 0, "t")
 
 
 # --- SQS

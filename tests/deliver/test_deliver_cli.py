@@ -8,15 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Connection
+from conftest import Connect, Connection
 from delivery import claim, failure, notes, settle, subscribe
 from helpers import PATIENCE, enqueue, one, until
 from receiver import receiving
 
-from pgpublish import cli
+from pgpublish import cli, deliver, jobs
 
 COMMANDS = [
     ["subscriptions"], ["subscribe", "s", "stdout"], ["unsubscribe", "s"], ["seek", "s", "0"],
@@ -98,6 +99,27 @@ def test_the_life_of_a_subscription(run: Callable[..., Result], db: Connection) 
     assert "no subscription" in run("subscriptions").stderr
 
 
+def test_subscribing_again_changes_only_what_is_given(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    notes(db, 1)
+
+    def settings(*arguments: str) -> object:
+        assert run("subscribe", "s", "webhook", *arguments).exit_code == 0
+        return one(db, "select jsonb_build_array(options, kinds, lanes, max_attempts, backoff_min)"
+                       " from publish.subscription")  # fmt: skip
+
+    first = ["-o", "url=http://x/", "-o", "headers={}", "--kind", "note", "--lanes", "4",
+             "--max-attempts", "30", "--backoff-min", "2 s"]  # fmt: skip
+    assert settings(*first) == [{"url": "http://x/", "headers": {}}, ["note"], 4, 30, "00:00:02"]
+    assert settings("-o", "mode=binary", "-o", "headers=null") == [
+        {"url": "http://x/", "mode": "binary"}, ["note"], 4, 30, "00:00:02",
+    ]  # fmt: skip
+    assert settings("--kind", "*", "--lanes", "2") == [
+        {"url": "http://x/", "mode": "binary"}, None, 2, 30, "00:00:02",
+    ]  # fmt: skip
+
+
 def test_subscribe_at_the_head_sends_what_comes_from_now_on(
     run: Callable[..., Result], db: Connection
 ) -> None:
@@ -107,6 +129,58 @@ def test_subscribe_at_the_head_sends_what_comes_from_now_on(
     enqueue(db, "note", "5", "5")
     run("drain", "--once")
     assert [event["data"] for event in facts(run("deliver", "--once"))] == [5]
+
+
+def dead_letters(conn: Connection, count: int) -> None:
+    subscribe(conn, "s")
+    conn.execute(
+        "insert into publish.parked (subscription_id, pub_id, lane, rev, class, message, attempts)"
+        " select s.subscription_id, gen_random_uuid(), 0, 1, 'rejected', '', 15"
+        "   from publish.subscription s, generate_series(1, %s)", [count],
+    )  # fmt: skip
+
+
+def test_all_dead_letters_are_redriven_and_discarded_however_many(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    dead_letters(db, 10_500)
+    assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 10_500
+    assert one(db, "select retries from publish.subscription_state") == 10_500
+    db.execute("update publish.parked set next_attempt_at = null")
+    assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 10_500
+    db.execute("update publish.parked set next_attempt_at = null")
+    assert facts(run("dead", "discard", "s", "--json"))[0]["discarded"] == 10_500
+    assert one(db, "select count(*) from publish.parked") == 0
+
+
+def test_a_redrive_that_was_stopped_goes_on_and_one_of_others_begins_anew(
+    run: Callable[..., Result], db: Connection, connect: Connect
+) -> None:
+    dead_letters(db, 25)
+    data = {"subscription": "s", "pub_id": None, "class": None, "batch": 10}
+
+    def redrive_a_page(conn: Connection) -> None:
+        with jobs.start(conn, "redrive:s", kind="redrive", data=data) as job:
+            stop = Event()
+            stop.set()
+            job.stop_at(stop)
+            deliver.redrive_job(conn, job)
+
+    def stopped() -> int:
+        with pytest.raises(jobs.Returned):
+            redrive_a_page(connect())
+        return one(db, "select retries from publish.subscription_state")
+
+    assert stopped() == 10
+    first = one(db, "select min(next_attempt_at) from publish.parked")
+    assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 25
+    assert one(db, "select dead from publish.subscription_state") == 0
+    assert one(db, "select min(next_attempt_at) from publish.parked") == first
+
+    db.execute("update publish.parked set next_attempt_at = null")
+    assert stopped() == 10
+    assert facts(run("dead", "redrive", "s", "--class", "endpoint", "--json"))[0]["redriven"] == 0
+    assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 15
 
 
 def test_deliver_logs_a_line_for_each_batch_and_prints_nothing_else(

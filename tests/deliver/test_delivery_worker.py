@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
@@ -172,6 +172,40 @@ def test_a_failing_subscription_delays_no_other(db: Connection, url: str) -> Non
             until(lambda: failing(db))
 
 
+def test_slow_endpoints_never_hold_every_thread(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that are known to be slow hang; two threads are left with one for who is not."""
+    monkeypatch.setattr(deliver, "SLOW_S", 0.2)
+    notes(db, 1)
+    answered = Event()
+
+    def slow(handler: receiver.Handler) -> None:
+        if one_batch_each():
+            answered.wait(PATIENCE)
+        Event().wait(0.3)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    def one_batch_each() -> bool:
+        with psycopg.connect(url) as conn:
+            return one(conn, "select count(*) = 2 from publish.recent_batch b"
+                             " where b.settled_at is not null")  # fmt: skip
+
+    with receiving(lambda request: slow) as bad, receiving() as good:
+        for name in ("slow 1", "slow 2"):
+            hook(db, bad, name, options={"timeout": 60})
+        with working(url, threads=2):
+            until(one_batch_each)
+            enqueue(db, "note", "2", "2")
+            drain_all(db)
+            bad.wait(lambda e: len(e.requests) == 3)
+            hook(db, good, "good")
+            good.wait(lambda e: len(e.requests) == 2)
+            assert len(bad.requests) == 3
+            answered.set()
+            until(lambda: settled(db))
+
+
 def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:
     notes(db, 5)
     answers = {"status": 410}
@@ -327,6 +361,30 @@ def test_no_secret_is_stored_logged_or_reported(
     shown += db.execute("select string_agg(s::text, '') from publish.subscription s").fetchone()[0]
     assert "***" in shown
     assert "very-secret" not in f"{shown} {reports} {warnings}"
+
+
+def test_a_reader_of_the_state_learns_nothing_of_a_secret_url(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the answer is so long that the cut falls inside of what it quotes."""
+    notes(db, 1)
+
+    def echo(handler: receiver.Handler) -> None:
+        text = b"x" * 485 + f" no hook at {handler.path}".encode() * 9
+        handler.wfile.write(b"HTTP/1.1 410 x\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
+
+    with receiving(lambda request: echo) as endpoint:
+        secret = "/services/T0AB/tok-9f8e7d6c"
+        monkeypatch.setenv("HOOK", endpoint.url.replace("/hook", secret))
+        hook(db, endpoint, options={"url": "env:HOOK"})
+        with working(url) as (reports, _):
+            until(lambda: reports)
+    assert endpoint.requests[0].path == secret
+    db.execute("set role publish_reader")
+    reason = one(db, "select reason from publish.subscription_state where status = 'disabled'")
+    for said in (reason, reports[0].reason):
+        assert said.startswith("HTTP 410: xxx")
+        assert not any(part in said for part in ("serv", "T0AB", "tok", "9f8e"))
 
 
 def test_once_ends_when_nothing_is_ready(db: Connection, url: str) -> None:
@@ -538,3 +596,52 @@ def test_an_odd_report_of_a_sink_is_settled_as_unknown(db: Connection) -> None:
     assert deliver.settle(db, first.token, failures)[1] == 2
     classes = "select (class || ': ' || message) as said from publish.parked order by rev"
     assert db.execute(classes).fetchall() == [("unknown: ?",), ("rejected: ?",)]
+
+
+@pytest.mark.parametrize(
+    "told", [None, [None], [sinks.Failure(None, "rejected")], RuntimeError("it broke")],
+    ids=["None", "a list of None", "a failure of nothing", "an exception"],
+)  # fmt: skip
+def test_a_sink_that_answers_nonsense_has_delivered_nothing_we_know_of(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch, told: Any
+) -> None:
+    notes(db, 2)
+    subscribe(db, "s")
+    monkeypatch.setattr(sinks, "make", lambda name, options: Telling(lambda messages: told))
+    with working(url) as (reports, _):
+        until(lambda: reports)
+    assert one(db, 'select array_agg(distinct k."class") from publish.parked k') == ["unknown"]
+    assert (reports[0].sent, reports[0].failed) == (0, 2)
+
+
+def test_failures_of_changes_a_sink_was_not_given_undo_no_delivery(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes(db, 2)
+    subscribe(db, "s")
+
+    def told(messages: Sequence[sinks.Message]) -> list[sinks.Failure]:
+        stranger = messages[0]._replace(pub_id="00000000-0000-0000-0000-000000000000")
+        return [sinks.Failure(stranger, "rejected"), sinks.Failure(messages[1], "rejected")]
+
+    monkeypatch.setattr(sinks, "make", lambda name, options: Telling(told))
+    with working(url) as (reports, warnings):
+        until(lambda: reports)
+    assert (reports[0].sent, reports[0].failed) == (1, 1)
+    assert "was not given" in warnings[0]
+
+
+class Telling:
+    """A sink of which only what it answers matters."""
+
+    def __init__(self, tell: Callable[[Sequence[sinks.Message]], Any]) -> None:
+        self.tell = tell
+
+    def send(self, messages: Sequence[sinks.Message], stop: Event) -> Any:
+        told = self.tell(messages)
+        if isinstance(told, Exception):
+            raise told
+        return told
+
+    def close(self) -> None:
+        pass

@@ -140,7 +140,7 @@ def test_seek_and_lane_changes_fence_batches_in_flight(db: Connection, connect: 
 
 def test_a_lane_change_takes_retries_along(db: Connection) -> None:
     notes(db, 30)
-    subscribe(db, "s", lanes=5)
+    subscribe(db, "s", lanes=5, backoff_min="1 hour", backoff_max="1 hour")
     while batch := claim(db, "s"):
         settle(db, batch, [failure(row, "rejected") for row in batch])
     db.execute("select publish_subscribe('s', 'stdout', lanes => 2)")
@@ -280,6 +280,86 @@ def test_nothing_is_lost_or_reordered_when_many_workers_fail_at_random(
     now = dict(db.execute("select pub_id, rev from publish.published").fetchall())
     assert last == now
     assert one(db, "select count(*) from publish.parked") == 0
+
+
+def test_keys_that_are_always_refused_delay_no_other(db: Connection) -> None:
+    notes(db, 2)
+    subscribe(db, "s", backoff_min="1 hour", backoff_max="1 hour")
+    for _ in range(14):
+        poison = claim(db, "s")
+        assert len(poison) == 2
+        settled = settle(db, poison, [failure(row, "rejected") for row in poison])
+        assert settled.resume_at is None
+        db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
+    for n in range(3, 60):
+        enqueue(db, "note", str(n), "1")
+    drain_all(db)
+    batch = claim(db, "s")
+    assert len(batch) == 59
+    assert settle(db, batch, [failure(row, "rejected") for row in batch[:2]]).dead == 2
+    assert claim(db, "s") == []
+
+
+def test_a_change_the_endpoint_breaks_on_leaves_the_probe_to_others(db: Connection) -> None:
+    """One key always gets 500: it costs the others its lane's wait, and not more each time."""
+    notes(db, 1)
+    subscribe(db, "s")
+    for n in range(2, 12):
+        (poison,) = claim(db, "s")
+        settle(db, [poison], [failure(poison, "endpoint")])
+        enqueue(db, "note", str(n), "1")
+        drain_all(db)
+        db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
+        db.execute("update publish.batch set resume_at = null")
+        (healthy,) = claim(db, "s")
+        assert healthy.pub_id != poison.pub_id
+        assert settle(db, [healthy]).sent == 1
+    assert one(db, "select failures from publish.lane_state") == 0
+    assert one(db, "select attempts from publish.parked") == 10
+
+
+def test_an_outage_makes_no_dead_letters_of_what_it_fails_together(db: Connection) -> None:
+    notes(db, 100)
+    subscribe(db, "s", max_attempts=2)
+    for _ in range(10):
+        batch = claim(db, "s", limit=20)
+        settle(db, batch, [failure(row, "endpoint") for row in batch])
+        db.execute("update publish.parked set next_attempt_at = clock_timestamp()"
+                   " where next_attempt_at is not null")  # fmt: skip
+        db.execute("update publish.batch set resume_at = null, failures = 0")
+    assert one(db, "select count(*) from publish_dead_letters('s')") == 0
+
+
+def test_what_a_worker_never_claimed_it_cannot_fail(db: Connection) -> None:
+    notes(db, 3)
+    subscribe(db, "s")
+    batch = claim(db, "s", limit=2)
+    with pytest.raises(psycopg.Error) as caught:
+        settle(
+            db,
+            batch,
+            [failure(batch[1], "rejected"), failure(batch[0]._replace(rev=3), "rejected")],
+        )
+    assert caught.value.sqlstate == "PT400"
+    assert str(batch[0].pub_id) in caught.value.diag.message_detail
+    settled = settle(db, batch, [failure(batch[1], "rejected")])
+    assert (settled.sent, settled.parked) == (1, 1)
+
+
+def test_settling_retries_that_fail_together_reads_each_a_few_times(db: Connection) -> None:
+    """Not each for each: an outage parks thousands that come due together."""
+    notes(db, 1000)
+    subscribe(db, "s", backoff_min="1 hour", backoff_max="1 hour")
+    batch = claim(db, "s", limit=1000)
+    settle(db, batch, [failure(row, "rejected") for row in batch])
+    db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
+    batch = claim(db, "s", limit=2000)
+    assert len(batch) == 1000
+    with db.transaction():
+        settle(db, batch, [failure(row, "rejected") for row in batch])
+        read = one(db, "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables"
+                       " where relid = 'publish.parked'::regclass")  # fmt: skip
+    assert read < 10_000
 
 
 def test_a_waiting_retry_and_another_kinds_retention_break_no_subscription(db: Connection) -> None:

@@ -166,6 +166,46 @@ def test_an_endpoint_that_takes_nothing_is_spared_the_rest() -> None:
     assert len(failures) == 100
 
 
+@pytest.mark.parametrize("answer", [429, 503])
+def test_an_endpoint_that_asks_for_time_gets_it_also_in_the_middle_of_a_batch(answer: int) -> None:
+    with receiving(lambda request: 200 if request.data["n"] < 50 else answer) as endpoint:
+        failures = send([change(n) for n in range(200)], url=endpoint.url, concurrency=2)
+    assert len(endpoint.requests) <= 52
+    assert kinds(failures).count("unsent") == 200 - len(endpoint.requests)
+    assert {f.retry_after for f in failures if f.kind == "endpoint"} == {0}
+
+
+def test_an_endpoint_that_hangs_after_its_first_answer_is_spared_the_rest() -> None:
+    with receiving(lambda r: 200 if r.data["n"] == 0 else receiver.silent) as endpoint:
+        failures = send([change(n) for n in range(100)], url=endpoint.url, concurrency=5,
+                        timeout=0.3)  # fmt: skip
+    assert len(endpoint.requests) < 15
+    assert kinds(failures).count("unsent") == 100 - len(endpoint.requests)
+
+
+def test_one_change_the_endpoint_breaks_on_delays_no_other() -> None:
+    with receiving(lambda request: 500 if request.data["n"] == 13 else 200) as endpoint:
+        (failure,) = send([change(n) for n in range(100)], url=endpoint.url, concurrency=2)
+    assert (failure.kind, failure.message.rev) == ("endpoint", 13)
+    assert len(endpoint.requests) == 100
+
+
+def test_a_slow_endpoint_gets_no_more_of_a_batch_after_some_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is in flight is not given up: a slow answer counts."""
+    monkeypatch.setattr("pgpublish.sinks.concurrent.BEGIN_S", 0.2)
+
+    def slow(handler: receiver.Handler) -> None:
+        Event().wait(0.3)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    with receiving(lambda request: slow) as endpoint:
+        failures = send([change(n) for n in range(50)], url=endpoint.url, concurrency=4)
+    assert kinds(failures) == ["unsent"] * 46
+    assert len(endpoint.requests) == 4
+
+
 def test_gone_ends_the_batch() -> None:
     with receiving(lambda request: 410) as endpoint:
         failures = send([change(n) for n in range(50)], url=endpoint.url, concurrency=1)
@@ -207,12 +247,22 @@ def test_private_addresses_are_refused_by_default_also_behind_a_name(host: str) 
 
 
 def test_only_public_addresses_are_public() -> None:
-    for address in ("8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"):
+    for address in (
+        "8.8.8.8",
+        "2606:4700::1111",
+        "64:ff9b::808:808",
+        "::ffff:8.8.8.8",
+        "2002:808:808::1",
+    ):
         assert is_public(address)
     for address in (
         "10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0",
         "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
-        "fc00::1", "ff02::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::1",
+        "fc00::1", "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::7f00:1",
+        "::169.254.169.254", "::ffff:0:a00:1",
+        "64:ff9b::a00:1", "64:ff9b:1::7f00:1", "64:ff9b:1::808:808",
+        "2002:a00:1::1", "2001:0:808:808::f5ff:fffe",
+        "2001:0:a00:1::1", "2001:db8::1", "100::1", "5f00::1",
     ):  # fmt: skip
         assert not is_public(address), address
 
@@ -255,10 +305,12 @@ def test_stop_ends_the_batch_and_gives_up_what_hangs(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     "options",
-    [{"url": "ftp://x/"}, {"url": "nothing"}, {"url": "http://x/", "mode": "odd"},
+    [{"url": "ftp://x/"}, {"url": "nothing"},
+     {"url": "http://x/\n"}, {"url": "http://x/", "mode": "odd"},
      {"url": "http://x/", "secrets": ["whsec_!!"]},
      {"url": "http://x/", "secrets": ["whsec_"]}, {"url": "http://x/", "secrets": [""]},
-     {"url": "http://x/", "secrets": ""}, {"url": "http://x/", "timeout": "soon"}],
+     {"url": "http://x/", "secrets": ""}, {"url": "http://x/", "timeout": "soon"},
+     {"url": "http://x/", "headers": {"authorization": "whsec token\n"}}],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_without_showing_them(options: dict[str, Any]) -> None:
     with pytest.raises(BadArgument) as caught:
@@ -276,7 +328,32 @@ def test_secrets_come_from_the_environment_and_are_hidden() -> None:
     assert options.hide("was: alpha-secret and Bearer token-7 (token-7)") == (
         "was: *** and *** (***)"
     )
-    assert "alpha" not in repr(Options({}, options.secrets))
+    assert "alpha" not in repr(options)
     with pytest.raises(BadArgument) as caught:
         sinks.resolve({"url": "env:NOT_SET"}, {})
     assert "NOT_SET" in str(caught.value.detail)
+
+
+URL_OF_A_HOOK = "https://bob:pass%2Fword@hooks.example/services/T0AB/tok-9f8e7d6c"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    ["/services/T0AB/tok-9f8e7d6c", "tok-9f8e7d", "9f8e7d6c", "TOK-9F8E7D6C", "T0AB",
+     "pass/word", "pass%2Fword", "pass%252Fword", "Ym9iOnBhc3Mvd29yZA==", "hooks.example",
+     base64.b64encode(b"x tok-9f8e7d6c").decode(), "%2Fservices%2FT0AB%2Ftok-9f8e7d6c"],
+)  # fmt: skip
+def test_a_part_of_a_secret_is_hidden_however_it_is_written(quoted: str) -> None:
+    hide = sinks.resolve({"url": "env:HOOK"}, {"HOOK": URL_OF_A_HOOK}).hide
+    text = hide(f"HTTP 410: [{quoted}] is gone")
+    assert text.startswith("HTTP 410: [")
+    assert text.endswith("] is gone")
+    assert "***" in text
+    for n in range(len(quoted) - 5):
+        assert quoted[n : n + 6] not in text
+
+
+def test_what_is_no_secret_is_not_hidden() -> None:
+    hide = sinks.resolve({"url": "env:HOOK", "mode": "binary"}, {"HOOK": URL_OF_A_HOOK}).hide
+    text = "HTTP 422: the title of the note is too long; binary; İstanbul"
+    assert hide(text) == text

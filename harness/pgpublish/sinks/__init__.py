@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from threading import Event
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pgpublish.errors import BadArgument, MissingPart, NotDefined, PublishError
+from pgpublish.sinks.hiding import Hider
 
 GROUP = "pgpublish.sinks"
 GRACE_S = 5.0  # that what is in flight may take after stop is set
@@ -47,7 +48,8 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What was not delivered, and why. retry_after: seconds the endpoint asked for."""
+    """What was not delivered, and why. retry_after: seconds the endpoint asked for; 0: it asked for
+    time, and did not say how long."""
 
     message: Message
     kind: FailureClass
@@ -66,10 +68,10 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """A subscription's options, env:NAME resolved. secrets: the values that must not be shown."""
+    """A subscription's options, env:NAME resolved. hide: its text without what those hold."""
 
-    values: Mapping[str, Any]
-    secrets: Sequence[str] = field(default=(), repr=False)
+    values: Mapping[str, Any] = field(repr=False)
+    hide: Callable[[str], str] = field(default=str, repr=False)
 
     def text(self, name: str, default: str = "") -> str:
         return str(self.values.get(name, default))
@@ -100,12 +102,6 @@ class Options:
                 hint="Correct the environment variable or the subscription.",
             ) from None  # fmt: skip
 
-    def hide(self, text: str) -> str:
-        """The text without any secret in it."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
-
 
 def resolve(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Options:
     """Puts in the environment's values. Raises BadArgument naming the variable that is not set."""
@@ -124,12 +120,11 @@ def resolve(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ)
                 "an option names an environment variable that is not set",
                 detail=f"Variable {name}.", hint="Set it for the worker.",
             )  # fmt: skip
-        secrets.extend([environ[name], *environ[name].replace(",", " ").split()])
+        secrets.append(environ[name])
         return environ[name]
 
     values = of(dict(options))
-    longest_first = sorted({s for s in secrets if len(s) > 3}, key=len, reverse=True)
-    return Options(values, longest_first)
+    return Options(values, Hider(secrets).hide)
 
 
 def make(name: str, options: Options) -> Sink:
@@ -149,7 +144,8 @@ def make(name: str, options: Options) -> Sink:
         ) from error  # fmt: skip
     try:
         sink: Sink = factory(options)
-    except PublishError:
+    except PublishError as error:
+        error.detail = options.hide(error.detail or "")
         raise
     except Exception as error:  # a file that is not there, or whatever a third party's raises
         reason = options.hide(f"{type(error).__name__}: {error}")

@@ -1,4 +1,5 @@
-"""Sending a batch from coroutines: so many at a time, and none to an endpoint that is down."""
+"""Sending a batch from coroutines: so many at a time, for so long, and none to an endpoint that is
+down."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from threading import Event
 from pgpublish.sinks import GRACE_S, Failure, Message
 
 LOOK_S = 0.1
+BEGIN_S = 2.0  # a slow endpoint gets many short batches, not a long one
 Send = Callable[[Message], Awaitable[Failure | None]]
 
 
@@ -21,28 +23,30 @@ async def send_all(
     concurrency: int,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Failure]:
-    """Calls send for each. Begins no more when stop is set, when the endpoint is gone or asks for
-    time, or when it took nothing of the first `concurrency`; what is in flight GRACE_S after stop
-    is given up. What was not finished comes back as "unsent"."""
+    """Calls send for each. Begins no more when stop is set, after BEGIN_S, when the endpoint is
+    gone or asks for time, or when it failed `concurrency` times in a row; what is in flight GRACE_S
+    after stop is given up. What was not finished comes back as "unsent"."""
     failures: list[Failure] = []
     waiting = iter(messages)
     done: set[str] = set()
     halted = False
-    taken = 0
+    down = 0  # failures of the endpoint in a row
+    begin_until = clock() + BEGIN_S
 
     async def work() -> None:
-        nonlocal halted, taken
+        nonlocal halted, down
         for message in waiting:
-            if halted or stop.is_set():
+            if halted or stop.is_set() or clock() >= begin_until:
                 return
             failure = await send(message)
             done.add(message.pub_id)
             if failure is None:
-                taken += 1
+                down = 0
                 continue
             failures.append(failure)
-            down = failure.kind == "endpoint" and not taken and len(done) >= concurrency
-            halted = halted or down or failure.kind == "gone" or bool(failure.retry_after)
+            down = down + 1 if failure.kind == "endpoint" else 0
+            asks = failure.kind == "gone" or failure.retry_after is not None
+            halted = halted or asks or down >= concurrency
 
     tasks = {asyncio.ensure_future(work()) for _ in range(min(concurrency, len(messages)))}
     give_up_at: float | None = None

@@ -21,6 +21,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 
 from pgpublish.sinks import Failure, FailureClass, Message, Options, background
 from pgpublish.sinks.cloudevents import STRUCTURED, structured
+from pgpublish.sinks.concurrent import send_all
 
 TIMEOUT_S = 10.0
 CONCURRENCY = 256  # unacknowledged at a time
@@ -71,44 +72,34 @@ class Nats:
                 stream = await self._open()
         except (Error, OSError, TimeoutError) as error:
             return [Failure(m, "endpoint", f"{type(error).__name__}: {error}") for m in messages]
-        acks: list[tuple[Message, asyncio.Future[Any] | Exception]] = []
-        for message in messages:
-            try:
-                ack = await stream.publish_async(
+        return await send_all(
+            lambda message: self._publish(stream, message), messages, stop,
+            concurrency=self.concurrency,
+        )  # fmt: skip
+
+    async def _publish(self, stream: JetStreamContext, message: Message) -> Failure | None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                await (await stream.publish_async(
                     self.subject.replace("{kind}", UNSAFE.sub("_", message.kind)),
                     structured(message),
-                    wait_stall=self.timeout,
                     headers={"Nats-Msg-Id": message.id, "content-type": STRUCTURED},
-                )
-                acks.append((message, ack))
-            except (Error, OSError, TimeoutError) as error:
-                acks.append((message, error))
-        pending = [ack for _, ack in acks if not isinstance(ack, Exception)]
-        if pending:
-            await asyncio.wait(pending, timeout=self.timeout)
-        return [failure for message, ack in acks if (failure := _judge(message, ack)) is not None]
+                ))  # fmt: skip
+        except TimeoutError:
+            return Failure(message, "endpoint", f"not acknowledged within {self.timeout:g} s")
+        except (Error, OSError) as error:
+            return Failure(message, judge(error), f"{type(error).__name__}: {error}")
+        return None
 
 
 async def _ignore(error: Exception) -> None:
     """What goes wrong with a message is in its acknowledgement."""
 
 
-def _judge(message: Message, ack: asyncio.Future[Any] | Exception) -> Failure | None:
-    error: BaseException | None
-    if isinstance(ack, Exception):
-        error = ack
-    elif not ack.done():
-        ack.cancel()
-        error = TimeoutError("not acknowledged in time")
-    elif ack.cancelled():
-        error = TimeoutError("given up")
-    else:
-        error = ack.exception()
-    if error is None:
-        return None
-    kind: FailureClass = "endpoint"
+def judge(error: Exception) -> FailureClass:
+    """Whether the stream refused this one message, or takes none."""
     if isinstance(error, MaxPayloadError):
-        kind = "rejected"
-    elif isinstance(error, APIError) and not isinstance(error, NoStreamResponseError):
-        kind = "rejected" if (error.code or 500) < 500 else "endpoint"
-    return Failure(message, kind, f"{type(error).__name__}: {error}")
+        return "rejected"
+    if isinstance(error, APIError) and not isinstance(error, NoStreamResponseError):
+        return "rejected" if (error.code or 500) < 500 else "endpoint"
+    return "endpoint"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -13,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pgpublish.sinks import Failure, Message, Options
 from pgpublish.sinks.cloudevents import structured
+from pgpublish.sinks.concurrent import BEGIN_S
 
 TIMEOUT_S = 10.0
 CONCURRENCY = 4  # requests at a time
@@ -38,16 +40,25 @@ class Sqs:
         )  # fmt: skip
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
+        begin_until = time.monotonic() + BEGIN_S
+        down = Event()
+
+        def send_part(part: list[tuple[Message, str]]) -> list[Failure]:
+            if stop.is_set() or down.is_set() or time.monotonic() >= begin_until:
+                return [Failure(message, "unsent") for message, _ in part]
+            failures = self._send(part)
+            if len(failures) == len(part) and failures[0].kind == "endpoint":
+                down.set()
+            return failures
+
         with ThreadPoolExecutor(self.concurrency) as pool:
-            found = pool.map(lambda part: self._send(part, stop), parts(messages))
+            found = pool.map(send_part, parts(messages))
             return [failure for failures in found for failure in failures]
 
     def close(self) -> None:
         self.client.close()
 
-    def _send(self, part: Sequence[tuple[Message, str]], stop: Event) -> list[Failure]:
-        if stop.is_set():
-            return [Failure(message, "unsent") for message, _ in part]
+    def _send(self, part: Sequence[tuple[Message, str]]) -> list[Failure]:
         entries = [
             {"Id": str(n), "MessageBody": body, "MessageGroupId": message.pub_id,
              "MessageDeduplicationId": message.id}

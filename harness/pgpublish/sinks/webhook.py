@@ -6,6 +6,7 @@ followed), timeouts and broken answers; any other status rejects the one message
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import time
@@ -33,23 +34,31 @@ from pgpublish.sinks.concurrent import send_all
 
 TIMEOUT_S = 15.0
 CONCURRENCY = 10
-SHOWN = 300  # characters of an answer that a person may see
 READ = 64 * 1024  # bytes of an answer that are read to keep the connection
+KEPT = 4096  # of these
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # but the tab
 
 
 class Webhook:
     def __init__(self, options: Options, clock: Callable[[], float] = time.time) -> None:
-        self.url = URL(options.text("url"))
-        if self.url.scheme not in ("http", "https") or not self.url.host:
-            raise BadArgument("a webhook has a URL", detail="Option url.", hint="Write https://….")
+        url = options.text("url")
+        self.url = URL(url)
+        if self.url.scheme not in ("http", "https") or not self.url.host or CONTROL.search(url):
+            raise BadArgument("a webhook has a URL", detail="Option url.",
+                              hint="Write https://…, without a line break.")  # fmt: skip
         self.mode = options.text("mode", "structured")
         if self.mode not in ("structured", "binary"):
-            raise BadArgument("there is no such mode", detail=f"Option mode: {self.mode}.",
+            raise BadArgument("there is no such mode", detail="Option mode.",
                               hint="Use structured or binary.")  # fmt: skip
         given = options.values.get("secrets")
         # An empty variable is a mistake, not the wish to sign nothing.
         self.keys = signature.keys(options.words("secrets") or ([""] if given == "" else []))
         self.headers = {name: str(value) for name, value in options.mapping("headers").items()}
+        if CONTROL.search("".join([*self.headers, *self.headers.values()])):
+            raise BadArgument(
+                "a header holds a line break or another control character",
+                detail="Option headers.", hint="Look for a newline at the end of the variable.",
+            )  # fmt: skip
         self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
         self.timeout = options.number("timeout", TIMEOUT_S)
         self.allow_private = options.flag("allow_private")
@@ -131,16 +140,20 @@ class Webhook:
         status = response.status
         reason = f"HTTP {status}"
         if 300 <= status < 400:
-            reason += f", a redirect to {response.headers.get('location', 'nowhere')[:SHOWN]}"
+            reason += f", a redirect to {response.headers.get('location', 'nowhere')}"
         elif body:
-            reason += ": " + body[:SHOWN].decode(errors="replace").strip()
+            reason += ": " + body[:KEPT].decode(errors="replace").strip()
         kind: FailureClass = "rejected"
         if status == 410:
             kind = "gone"
         elif status >= 500 or status < 400 or status in (408, 425, 429):
             kind = "endpoint"
-        asked = response.headers.get("retry-after") if kind == "endpoint" else None
-        return Failure(message, kind, reason, seconds(asked, self.clock()))
+        wait: float | None = None
+        if kind == "endpoint":
+            wait = seconds(response.headers.get("retry-after"), self.clock())
+        if wait is None and status in (429, 503):
+            wait = 0.0
+        return Failure(message, kind, reason, wait)
 
 
 def seconds(retry_after: str | None, now: float) -> float | None:

@@ -1,12 +1,12 @@
 -- Subscriptions: defined, defined again, refused, removed; sinks and their options.
 begin;
-select plan(46);
+select plan(55);
 
 select is(pg_get_function_arguments('publish_subscribe'::regproc),
-          'name text, sink text, options jsonb DEFAULT ''{}''::jsonb, kinds text[] DEFAULT '
-          'NULL::text[], from_rev bigint DEFAULT 0, lanes integer DEFAULT 1, max_attempts integer '
-          'DEFAULT 15, backoff_min interval DEFAULT ''00:00:01''::interval, backoff_max interval '
-          'DEFAULT ''01:00:00''::interval, lease interval DEFAULT ''00:01:00''::interval',
+          'name text, sink text, options jsonb DEFAULT NULL::jsonb, kinds text[] DEFAULT '
+          'NULL::text[], from_rev bigint DEFAULT NULL::bigint, lanes integer DEFAULT NULL::integer, '
+          'max_attempts integer DEFAULT NULL::integer, backoff_min interval DEFAULT NULL::interval, '
+          'backoff_max interval DEFAULT NULL::interval, lease interval DEFAULT NULL::interval',
           'arguments and defaults');
 
 do $$
@@ -77,6 +77,40 @@ select results_eq(
      cross join lateral publish_claim('wide', 'w' || n) c$$,
   $$values (9::bigint)$$, 'nothing is missed');
 
+-- again: what is not given stays
+create function pg_temp.settings() returns text language sql as $$
+  select concat_ws(' ', s.sink, s.options, s.kinds, s.lanes, s.max_attempts, s.backoff_min,
+                   s.backoff_max, s.lease)
+    from publish.subscription s where s.name = 'kept'
+$$;
+do $$
+begin
+  perform publish_subscribe('kept', 'webhook', '{"url": "u", "mode": "binary"}', '{note}', 0, 4, 30,
+                            '2 s', '3 s', '4 s');
+  perform publish_subscribe('kept', 'webhook');
+end
+$$;
+select is(pg_temp.settings(),
+          'webhook {"url": "u", "mode": "binary"} {note} 4 30 00:00:02 00:00:03 00:00:04',
+          'with nothing else given, nothing changes');
+select lives_ok($$select publish_subscribe('kept', 'webhook', '{"secrets": "env:S", "mode": null}',
+                                           max_attempts => 5)$$, 'one setting, one option');
+select is(pg_temp.settings(),
+          'webhook {"url": "u", "secrets": "env:S"} {note} 4 5 00:00:02 00:00:03 00:00:04',
+          'changes these, and null removes an option');
+select throws_ok($$select publish_subscribe('kept', 'webhook', '{"url": null}')$$, 'PT400', null,
+                 'but not one that is needed');
+select throws_ok($$select publish_subscribe('kept', 'webhook', kinds => '{}')$$, 'PT400', null,
+                 'no kinds are not all kinds');
+select throws_ok($$select publish_subscribe('kept', 'webhook', backoff_max => '1 s')$$, 'PT400',
+                 null, 'what is kept counts');
+select lives_ok($$select publish_subscribe('kept', 'stdout', kinds => '{*}')$$,
+                'all kinds are asked for by name');
+select is(pg_temp.settings(), 'stdout {} 4 5 00:00:02 00:00:03 00:00:04',
+          'another sink begins without options');
+select throws_ok($$select publish_subscribe('kept', 'stdout', kinds => '{*,note}')$$, 'PT404', null,
+                 'a star stands alone');
+
 -- refused
 select throws_ok($$select publish_subscribe('x', 'pigeon')$$, 'PT404', null, 'an unknown sink');
 select throws_ok($$select publish_subscribe('x', 'stdout', kinds => '{nope}')$$, 'PT404', null,
@@ -89,7 +123,7 @@ select throws_ok(format('select publish_subscribe(''x'', ''stdout'', %s)', s.set
                  null, s.setting)
   from (values ('lanes => 0'), ('lanes => 257'), ('max_attempts => 0'), ('lease => ''0'''),
                ('backoff_min => ''2 s'', backoff_max => ''1 s'''), ('from_rev => -1'),
-               ('lanes => null'), ('options => ''[]''')) as s (setting);
+               ('options => ''[]'''), ('options => ''{"source": "env:X"}''')) as s (setting);
 create function pg_temp.detail(query text) returns text language plpgsql as $$
 declare
   v_detail text;

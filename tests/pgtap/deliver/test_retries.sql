@@ -1,7 +1,7 @@
 -- What fails: parked with backoff, retried with its newest change, dead after max_attempts,
 -- redriven or discarded; lanes that wait for their endpoint; 410.
 begin;
-select plan(73);
+select plan(80);
 
 do $$
 begin
@@ -22,13 +22,17 @@ create function pg_temp.go(
 declare
   v_token bigint;
 begin
-  select min(c.token), array_agg(c.rev) into v_token, revs from publish_claim('s', 'w', batch) c;
+  create temp table if not exists given (pub_id uuid, rev bigint, token bigint);
+  truncate given;
+  insert into given select c.pub_id, c.rev, c.token from publish_claim('s', 'w', batch) c;
+  select min(g.token), array_agg(g.rev) into v_token, revs from given g;
   select s.sent, s.parked, s.dead into sent, parked, dead
     from publish_settle(v_token, (
            select coalesce(jsonb_agg(jsonb_build_object(
-                    'pub_id', pg_temp.id(f.note), 'rev', 1, 'class', class, 'message', 'why',
+                    'pub_id', g.pub_id, 'rev', g.rev, 'class', class, 'message', 'why',
                     'retry_after', retry_after)), '[]')
-             from unnest(failed) as f (note))) s;
+             from given g
+            where g.pub_id in (select pg_temp.id(f.note) from unnest(failed) as f (note)))) s;
   return next;
 end
 $$;
@@ -47,6 +51,10 @@ select is(bool_and(w <= interval '1 min') and max(w) > interval '40 s', true,
           'up to backoff_max')
   from (select publish.retry_wait(1000, '10 s', '1 min') as w from generate_series(1, 200)) r;
 
+select is(bool_and(w <= interval '1 year'), true, 'however often, however long')
+  from (values (30), (60), (2000000000)) as a (attempts)
+ cross join lateral publish.retry_wait(a.attempts, '1 year', '1 year') as w;
+
 -- one of three is refused
 select results_eq($$select * from pg_temp.go('{2}', 'rejected', 3)$$,
                   $$values ('{1,2,3}'::bigint[], 2, 1, 0)$$, 'two are sent, one is parked');
@@ -54,7 +62,7 @@ select results_eq(
   $$select k.pub_id, k.rev, k.class, k.message, k.attempts,
            k.next_attempt_at - k.last_failed_at between '0' and '10 s',
            k.first_failed_at = k.last_failed_at from publish.parked k$$,
-  $$values (pg_temp.id(2), 1::bigint, 'rejected', 'why', 1, true, true)$$,
+  $$values (pg_temp.id(2), 2::bigint, 'rejected', 'why', 1, true, true)$$,
   'with what a person wants to know');
 select is((select l.cursor from publish.lane_state l), 3::bigint, 'and leaves the cursor free');
 update publish.parked set next_attempt_at = clock_timestamp() + interval '1 min';
@@ -133,9 +141,14 @@ select results_eq($$select s.retries, s.dead from publish.subscription_state s$$
 select results_eq($$select count(*) from publish_dead_letters('s') d$$, $$values (1::bigint)$$,
                   'one subscription''s');
 select throws_ok($$select publish_dead_letters('nope')$$, 'PT404', null, 'of those there are');
-select is(publish_redrive('s', class => 'endpoint'), 0, 'redrive of a class it has not');
-select is(publish_redrive('s', pg_temp.id(2)), 0, 'and of a key that is no dead letter');
-select is(publish_redrive('s', pg_temp.id(1)), 1, 'redrive of the key');
+select is(r.redriven, 0, 'redrive of a class it has not')
+  from publish_redrive('s', class => 'endpoint') r;
+select is(r.redriven, 0, 'and of a key that is no dead letter')
+  from publish_redrive('s', pg_temp.id(2)) r;
+select results_eq($$select r.redriven, r.next from publish_redrive('s', pg_temp.id(1)) r$$,
+                  $$values (1, null::uuid)$$, 'redrive of the key');
+select throws_ok($$select publish_redrive('s', batch => 0)$$, 'PT400', null, 'in batches');
+select throws_ok($$select publish_discard('s', batch => 0)$$, 'PT400', null, 'of at least one');
 select results_eq($$select c.rev, c.attempts from publish_claim('s', 'w') c$$,
                   $$values (10::bigint, 0)$$, 'sends it again, with all attempts');
 select results_eq(
@@ -193,6 +206,8 @@ end
 $$;
 select results_eq($$select r.sent, r.parked from pg_temp.go('{1,2,3,4}', 'endpoint', 4) r$$,
                   $$values (0, 4)$$, 'four fail');
+select results_eq($$select k.attempts, count(*) from publish.parked k group by 1 order by 1$$,
+                  $$values (0, 3::bigint), (1, 1)$$, 'an outage costs one of them an attempt');
 select is(l.failures, 1, 'the lane counts it') from publish.lane_state l;
 select is(l.resume_at > clock_timestamp() - interval '1 s', true, 'and waits')
   from publish.lane_state l;
@@ -202,32 +217,35 @@ update publish.batch b set resume_at = clock_timestamp() + interval '1 min'
  where b.token = (select l.token from publish.lane_state l);
 select is_empty($$select publish_claim('s', 'w')$$, 'until then nobody claims');
 do $$ begin perform pg_temp.all_due(); end $$;
-update publish.parked set next_attempt_at = clock_timestamp() + interval '1 min'
- where pub_id <> pg_temp.id(1);
-select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{1}', 'endpoint') r$$,
-                  $$values (1, 0)$$, 'then it is tried with one');
+select results_eq($$select cardinality(r.revs), r.sent, r.parked from pg_temp.go('{5}', 'endpoint') r$$,
+                  $$values (1, 0, 1)$$, 'then it is tried with one that was not tried yet');
 select is(l.failures, 2, 'which fails') from publish.lane_state l;
 do $$ begin perform pg_temp.all_due(); end $$;
-update publish.parked set next_attempt_at = clock_timestamp() + interval '1 min'
- where pub_id = pg_temp.id(1);
 select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{}', '') r$$,
                   $$values (1, 1)$$, 'then with another, which is taken');
 select is(l.failures, 0, 'all is well') from publish.lane_state l;
-select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{}', '') r$$,
-                  $$values (4, 4)$$, 'and the batches are full again');
-select is((select k.pub_id from publish.parked k), pg_temp.id(1), 'but for the last retry');
+select results_eq($$select cardinality(r.revs), r.sent from pg_temp.go('{2}', 'rejected') r$$,
+                  $$values (5, 4)$$, 'and the batches are full again');
+do $$ begin perform pg_temp.all_due(); end $$;
 
--- an endpoint that takes some: only the item waits
+-- an endpoint that fails only one of them: for all we know it is going down
 do $$
 begin
-  perform publish_enqueue('note', n::text, '"q"') from generate_series(2, 5) n;
+  perform publish_enqueue('note', n::text, '"q"') from generate_series(3, 6) n;
   perform publish_drain();
 end
 $$;
-select results_eq($$select r.sent, r.parked from pg_temp.go('{2}', 'endpoint', 2) r$$,
-                  $$values (1, 1)$$, 'one is taken, one is not');
-select results_eq($$select l.failures, l.resume_at is null from publish.lane_state l$$,
-                  $$values (0, true)$$, 'the lane does not wait');
+select results_eq($$select r.sent, r.parked from pg_temp.go('{3}', 'endpoint') r$$,
+                  $$values (4, 1)$$, 'four are taken, one is not');
+select results_eq($$select l.failures, l.resume_at is not null from publish.lane_state l$$,
+                  $$values (1, true)$$, 'the lane waits');
+do $$ begin perform publish_resume('s'); end $$;
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"r"') from generate_series(4, 6) n;
+  perform publish_drain();
+end
+$$;
 -- Retry-After
 select results_eq(
   $$select r.sent, r.parked from pg_temp.go('{4}', 'endpoint', 2, retry_after => 300) r$$,
@@ -255,7 +273,7 @@ select results_eq($$select k.attempts, k.last_failed_at is null from publish.par
 select results_eq($$select r.revs[1] = publish_head(), r.sent from pg_temp.go('{}', '') r$$,
                   $$values (true, 1)$$, 'and comes again at once');
 
--- refused: one says nothing of the endpoint, all of several do
+-- a refusal says nothing of the endpoint, nor do several
 do $$
 begin
   perform publish_enqueue('note', n::text, '"v"') from generate_series(1, 3) n;
@@ -267,7 +285,8 @@ select results_eq($$select r.sent, r.parked from pg_temp.go('{1}', 'rejected', 1
 select is(l.failures, 0, 'the lane does not wait') from publish.lane_state l;
 select results_eq($$select r.sent, r.parked from pg_temp.go('{2,3}', 'rejected') r$$,
                   $$values (0, 2)$$, 'two of two are refused');
-select is(l.failures, 1, 'the lane waits') from publish.lane_state l;
+select results_eq($$select l.failures, l.resume_at from publish.lane_state l$$,
+                  $$values (0, null::timestamptz)$$, 'it does not wait then either');
 select results_eq(
   $$select s.sent, s.parked from publish_settle(
       (select l.token from publish.lane_state l),
@@ -302,6 +321,40 @@ end
 $$;
 select results_eq($$select r.sent from pg_temp.go('{}', '') r$$, $$values (1)$$,
                   'after publish_resume it is sent');
+
+-- what was not claimed cannot have failed
+do $$
+begin
+  perform publish_enqueue('note', n::text, '"s"') from generate_series(1, 3) n;
+  perform publish_drain();
+end
+$$;
+create temp table held_now as select c.* from publish_claim('s', 'w', 2) c;
+select throws_ok(
+  format('select publish_settle(%s, jsonb_build_array(jsonb_build_object(
+            ''pub_id'', %L::uuid, ''rev'', %s, ''class'', ''rejected'')))',
+         (select min(h.token) from held_now h), s.pub_id, s.rev),
+  'PT400', null, s.what)
+  from (select '00000000-0000-0000-0000-000000000000'::uuid as pub_id,
+               (select min(h.rev) from held_now h) as rev, 'an unknown key' as what
+         union all
+        select (select min(h.pub_id::text)::uuid from held_now h), publish_head(),
+               'a rev above the batch'
+         union all
+        select pg_temp.id(3), (select max(h.rev) from held_now h), 'another key') as s;
+select results_eq(
+  $$select s.sent, s.parked from publish_settle(
+      (select min(h.token) from held_now h),
+      (select jsonb_build_array(jsonb_build_object('pub_id', h.pub_id, 'rev', h.rev,
+                                                   'class', 'rejected'))
+         from held_now h where h.pub_id = pg_temp.id(2))) s$$,
+  $$values (1, 1)$$, 'it is settled without them');
+do $$
+begin
+  perform pg_temp.all_due();
+  perform pg_temp.go('{}', '');
+end
+$$;
 
 -- pruned
 do $$

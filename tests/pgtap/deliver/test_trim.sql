@@ -1,6 +1,6 @@
 -- The log of batches is trimmed; the newest row of a lane stays.
 begin;
-select plan(5);
+select plan(7);
 
 do $$
 begin
@@ -23,6 +23,13 @@ select results_eq(
   $$values ('busy', 0, 10010::bigint), ('idle', 0, 0), ('idle', 1, 0)$$,
   'the state of each lane stays');
 select is((select count(*) from publish.batch), 10002::bigint, 'however old');
+
+insert into publish.accepted (consumer, message_id, expires_at)
+select 'c', n::text, clock_timestamp() + case when n > 1000 then interval '1 h' else '-1 s' end
+  from generate_series(1, 1001) n;
+select is(publish.trim_delivery(100), 0, 'accepted messages are no part of the log');
+select is((select string_agg(a.message_id, ',') from publish.accepted a), '1001',
+          'all whose time is over are forgotten, however many');
 
 select * from finish();
 rollback;
