@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(430);
+select plan(435);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -84,8 +84,9 @@ insert into api values
   ($$select publish_jobs()$$,                                 '  ka'),
   ($$select publish_job_prune()$$,                            '  ka'),
   ($$select publish_define('other')$$,                        '   a'),
-  ($$select publish_backfill('article')$$,                    '   a'),
-  ($$select publish.estimated_keys('article')$$,              '   a'),
+  ($$select publish_backfill('article')$$,                    '  ka'),
+  ($$select publish.estimated_keys('article')$$,              '  ka'),
+  ($$select pg_temp.reach('select publish.begin_walk(''none'', 1)')$$,            '  ka'),
   ($$select publish_subscribe('s', 'stdout')$$,               '   a'),
   ($$select publish_claim('t', 'w')$$,                        '  ka'),
   ($$select publish_settle(token) from flying$$,              '  ka'),
@@ -114,7 +115,7 @@ insert into api values
   ($$select publish.renew_captures()$$,                       '   a'),
   ($$select publish_uncapture('article')$$,                   '   a'),
   ($$select publish.drop_captures('article', null, null)$$,   '   a'),
-  ($$select publish_verify('article')$$,                      '   a'),
+  ($$select publish_verify('article')$$,                      '  ka'),
   ($$select publish_kinds()$$,                                '  ka'),
   ($$select publish_audit()$$,                                '  ka'),
   ($$select publish_quarantine()$$,                           '  ka'),
