@@ -94,8 +94,8 @@ def stop_on_signals() -> Iterator[Event]:
     before: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
         signal.signal(number, before[signal.Signals(number)])
+        stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         before[number] = signal.signal(number, handle)

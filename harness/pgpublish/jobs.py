@@ -563,11 +563,14 @@ def _settle(
     arguments = (job.id, job.token, *arguments)
     with suppress(PublishError):
         try:
-            return _transact(job._conn, query, *arguments)
+            try:
+                return _transact(job._conn, query, *arguments)
+            except (StaleToken, NotDefined):
+                raise
+            except PublishError:
+                return beating.settle(query, *arguments)
         except (StaleToken, NotDefined):
-            return None
-        except PublishError:
-            return beating.settle(query, *arguments)
+            job._lost = True
     return None
 
 

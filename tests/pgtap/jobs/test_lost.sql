@@ -1,6 +1,6 @@
 -- Runs whose lease ran out or whose lock is gone, cancelled jobs, and retries.
 begin;
-select plan(78);
+select plan(77);
 
 create function pg_temp.start(id text, client_pid int default null) returns bigint
 language sql as $$
