@@ -526,6 +526,8 @@ def _tidy(conn: Connection) -> None:
 
 def _done(job: Job) -> None:
     data = _json(job._at_the_end) if job._at_the_end else None
+    if job._unsure:
+        job.reload()  # as long as nobody else can have changed it
     try:
         _transact(job._conn, "select public.publish_job_done(%s, %s, %s)", job.id, job.token, data)
     except (StaleToken, NotDefined):
@@ -536,7 +538,8 @@ def _done(job: Job) -> None:
             job._conn.commit()
         except psycopg.Error as error:
             raise translate(error) from error
-    job.data.update(job._at_the_end)
+    job._data.update(job._at_the_end)
+    job._unsure = False
 
 
 def _fail(job: Job, beating: Heart, error: BaseException) -> None:

@@ -33,19 +33,21 @@ begin
     v_data ->> 'after' is not null and v_data -> 'under' = v_under
     and v_job.saved_at > coalesce(clock_timestamp() - begin_walk.within, '-infinity'), false);
   perform public.publish_job_beat(
-    begin_walk.id, begin_walk.token,
-    begin_walk.settings || case when v_goes_on then '{}' else begin_walk.fresh || jsonb_build_object(
-      'after', null, 'done', 0, 'total', publish.estimated_keys(v_data ->> 'kind'),
-      'since', clock_timestamp(), 'under', v_under) end);
+    v_job.id, v_job.token,
+    begin_walk.settings
+      || case when v_goes_on then '{}'
+              else begin_walk.fresh
+                   || jsonb_build_object('after', null, 'done', 0, 'since', clock_timestamp(),
+                                         'total', publish.estimated_keys(v_data ->> 'kind'),
+                                         'under', v_under) end);
   return v_goes_on;
 end
 $$;
 comment on function publish.begin_walk(text, bigint, jsonb, jsonb, interval) is
-  'Begins a run of a job that walks over the kind of its data, and says whether it goes on from the '
-  'position in there: not if the kind was defined otherwise since, or data.repair is another, or it '
-  'was last saved longer ago than within. Else after is null again, since is now, and fresh is '
-  'merged in; settings is in any case. Errors: PT404 not a projected kind, PT409 another worker has '
-  'the job.';
+  'Begins a run of a job that walks over the kind of its data. True: it goes on from the position '
+  'in there. False: the kind was defined otherwise since, data.repair is another, or it was last '
+  'saved longer ago than within; then after is null again, since is now, and fresh is merged in. '
+  'settings is in any case. Errors: PT404 not a projected kind, PT409 another worker has the job.';
 revoke all on function publish.begin_walk(text, bigint, jsonb, jsonb, interval) from public;
 grant execute on function publish.begin_walk(text, bigint, jsonb, jsonb, interval)
   to publish_worker, publish_admin;
