@@ -233,6 +233,15 @@ def test_what_a_body_sets_reaches_neither_its_settling_nor_the_next_job(
     end(worker)
 
 
+def test_the_advisory_lock_is_held_when_a_session_is_tidied(
+    db: Connection, connect: Connect
+) -> None:
+    conn = connect()
+    with jobs.start(conn, "j"):
+        jobs._tidy(conn)
+        assert one(db, "select lock from publish.job_activity") == "held"
+
+
 def test_a_lease_that_is_kept_no_more_is_told(
     db: Connection, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -71,7 +71,8 @@ begin
   perform pg_temp.expire(lose.id);
   perform publish.return_lost_jobs(null, lose.id);
   return (select format('%s %s', j.attempts,
-                        extract(epoch from greatest('0', j.due_at - clock_timestamp()))::int)
+                        case when j.due_at <= clock_timestamp() then 0
+                             else extract(epoch from j.due_at - j.started_at)::int end)
             from publish.job j where j.id = lose.id);
 end
 $$;
