@@ -93,7 +93,9 @@ def _begin(
     within: timedelta | None,
 ) -> bool:
     query = "select publish.begin_walk(%s, %s, %s, %s, %s)"
-    goes_on: bool = call(conn, query, job.id, job.token, Jsonb(settings), Jsonb(fresh), within)[0]
+    arguments = (job.id, job.token, Jsonb(settings), Jsonb(fresh), within)
+    with conn.transaction():
+        goes_on: bool = call(conn, query, *arguments)[0]
     job.reload()
     return goes_on
 

@@ -12,7 +12,7 @@ import click
 
 from pgpublish import capture, jobs
 from pgpublish.capture import Advance
-from pgpublish.console import json_option, show_rows, stop_on_signals, with_connection
+from pgpublish.console import json_option, printable, show_rows, stop_on_signals, with_connection
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs
 from pgpublish.jobs import Job
@@ -147,7 +147,7 @@ def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
     checked = f"{sums['checked']:,} keys checked" + (f" since {since}" if goes_on else "")
     click.echo(f"{kind}: {checked}, {', '.join(said)}")
     for difference in differences:
-        click.echo(f"  {difference['problem']:<14} {difference['source_id']}")
+        click.echo(f"  {difference['problem']:<14} {printable(difference['source_id'])}")
     if number > len(differences):
         click.echo(f"  … and {number - len(differences):,} more")
     if sums["repaired"]:

@@ -288,14 +288,15 @@ def walk(
     after a kill goes on from there. The walk ends when page returns None, and a later run of the
     same job begins anew. Returns the sums.
     """
-    after: str | None = job.data.get("after")
+    data = job.data
+    after: str | None = data.get("after")
+    before = data if after is not None else {}
     sums: dict[str, int] = {}
     while True:
         with conn.transaction():
             next_after, counts = page(after)
             for name, count in counts.items():
-                before = sums.get(name, job.data.get(name, 0) if after is not None else 0)
-                sums[name] = before + count
+                sums[name] = sums.get(name, before.get(name, 0)) + count
             job.save(after=next_after, **sums)
         after = next_after
         if after is None:
@@ -423,8 +424,7 @@ class Heart:
 
 @contextmanager
 def heart(
-    open_connection: Callable[[], Connection],
-    warn: Callable[[str], None] = LOG.warning,
+    open_connection: Callable[[], Connection], warn: Callable[[str], None] = LOG.warning
 ) -> Iterator[Heart]:
     beating = Heart(open_connection, warn)
     try:
@@ -476,12 +476,7 @@ def _run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> 
 
 @contextmanager
 def _running(
-    job: Job,
-    beating: Heart,
-    lease: float,
-    *,
-    skip_error: bool = False,
-    tidy: bool = False,
+    job: Job, beating: Heart, lease: float, *, skip_error: bool = False, tidy: bool = False
 ) -> Iterator[None]:
     """Watches over the block and settles the job by how it ends.
 

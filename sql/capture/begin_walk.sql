@@ -1,5 +1,5 @@
 -- A position counts only for what it was taken under: the same definition, the same wish to repair.
--- Where a walk begins anew, publish_job_beat checks that the run still has its job.
+-- A run that is lost before its first page leaves the data as the one before did: it counts.
 create or replace function publish.begin_walk(
   id text,
   token bigint,
@@ -37,9 +37,12 @@ begin
     begin_walk.settings
       || case when v_goes_on then '{}'
               else begin_walk.fresh
-                   || jsonb_build_object('after', null, 'done', 0, 'since', clock_timestamp(),
-                                         'total', publish.estimated_keys(v_data ->> 'kind'),
-                                         'under', v_under) end);
+                   || jsonb_build_object(
+                        'after', null, 'done', 0, 'under', v_under,
+                        'total', publish.estimated_keys(v_data ->> 'kind'),
+                        'since', case when v_job.losses > 0 and v_data ->> 'done' = '0'
+                                      then v_data -> 'since'
+                                      else to_jsonb(clock_timestamp()) end) end);
   return v_goes_on;
 end
 $$;

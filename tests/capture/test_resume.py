@@ -176,6 +176,21 @@ def test_a_worker_does_not_go_on_with_what_a_command_left(db: Any) -> None:
     assert job(db, "verify:t").data["since"] == since
 
 
+def test_a_walk_that_is_lost_before_its_first_page_got_no_further(db: Any, connect: Any) -> None:
+    jobs.add(db, "verify", "verify", {"kind": "t"})
+    attempts = []
+    for _ in range(3):
+        doomed = connect()
+        started = jobs._start(doomed, "verify", None, "w", 3600)
+        assert started is not None
+        capture.begin_verify(doomed, started)
+        doomed.close()
+        until(lambda: one(db, "select lock from publish.job_activity") == "lost")
+        db.execute("select publish.return_lost_jobs('{verify}')")
+        attempts.append(job(db, "verify").attempts)
+    assert attempts == [0, 1, 2]
+
+
 def test_a_backfill_whose_backend_is_killed_inside_a_page_goes_on_before_it(
     db: Any, connect: Any, url: str
 ) -> None:
