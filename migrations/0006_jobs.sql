@@ -25,6 +25,8 @@ create table publish.job (
   started_at timestamptz,
   beat_at timestamptz,
   saved_at timestamptz,
+  losses int not null default 0,
+  lost_hash bytea,
   finished_at timestamptz,
   constraint job_pkey primary key (id),
   constraint id_is_indexable check (octet_length(id) between 1 and 500),
@@ -36,7 +38,9 @@ create table publish.job (
   constraint attempts_are_counted check (attempts >= 0 and max_attempts > 0),
   constraint backoff_is_a_range
     check (interval '0' < backoff_min and backoff_min <= backoff_max),
-  constraint a_job_to_run_is_due check ((due_at is null) = (status in ('succeeded', 'ignored'))),
+  constraint a_job_to_run_is_due
+    check (due_at is not null or status in ('succeeded', 'ignored')),
+  constraint a_success_is_not_due check (due_at is null or status <> 'succeeded'),
   constraint a_running_job_has_a_token check (status <> 'running' or token is not null)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);
 create index job_due_idx on publish.job (kind, priority, due_at)
@@ -56,14 +60,19 @@ comment on column publish.job.max_attempts is
 comment on column publish.job.backoff_min is 'Wait after the first failure; doubles with each.';
 comment on column publish.job.backoff_max is 'Longest wait between two attempts.';
 comment on column publish.job.due_at is
-  'When it may be started; of a running job when its lease ends and it may be taken over.';
+  'When it may be started; of a running job when its lease ends and it may be taken over; of one '
+  'cancelled while it ran, when that run''s lease ends.';
 comment on column publish.job.token is 'Of the last start; settling with another is refused.';
 comment on column publish.job.pid is
   'Backend that took the advisory lock of this run; null behind a pooler, where the lease decides.';
 comment on column publish.job.worker is 'Who started it last, in its own words.';
 comment on column publish.job.lease is 'How long a start or a beat keeps the job.';
-comment on column publish.job.saved_at is
-  'Last time data was saved; a run that died after it does not count as an attempt.';
+comment on column publish.job.saved_at is 'Last time data was saved, in this run or before it.';
+comment on column publish.job.losses is
+  'Runs since the last success whose worker died: the more, the longer the next start is from the '
+  'last one.';
+comment on column publish.job.lost_hash is
+  'sha256 of data when a run was last lost: a lost run that got no further counts as an attempt.';
 comment on index publish.job_due_idx is 'publish_job_start: the next job of a kind that is due.';
 comment on index publish.job_status_idx is
   'publish_jobs; runs whose worker is gone (publish_job_start); publish_job_prune.';
@@ -81,7 +90,8 @@ create table publish.job_error (
   constraint an_error_is_a_job_s foreign key (id) references publish.job (id) on delete cascade
 );
 create index job_error_job_idx on publish.job_error (id, error_id);
-comment on table publish.job_error is 'Every failure of every job, until the job is pruned.';
+create index job_error_at_idx on publish.job_error (at);
+comment on table publish.job_error is 'Every failure of every job, until publish_job_prune.';
 comment on column publish.job_error.error_id is 'Order of the failures.';
 comment on sequence publish.job_error_error_id_seq is 'Numbers publish.job_error.';
 comment on column publish.job_error.attempt is 'Which start of the job this was.';
@@ -90,5 +100,6 @@ comment on column publish.job_error.error is
 comment on column publish.job_error.traceback is 'The last 20,000 characters of it.';
 comment on index publish.job_error_job_idx is
   'publish_job_errors, and the last error in publish_jobs.';
+comment on index publish.job_error_at_idx is 'publish_job_prune: old errors of jobs that recur.';
 
 grant select on publish.job, publish.job_error to publish_admin;

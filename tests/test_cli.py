@@ -158,21 +158,6 @@ def test_backfill_drain_and_changes_publish_what_existed(
     assert [line.split()[0] for line in table] == ["rev", "2499", "2500"]
 
 
-def test_backfill_goes_on_where_it_was_stopped(
-    run: Callable[..., Result], things: Connection
-) -> None:
-    things.execute("insert into thing select n from generate_series(1, 30) as n")
-    things.execute("delete from publish.outbox")
-    data = {"kind": "thing", "after": "20", "done": 20}
-    things.execute("select publish_job_add('backfill:thing', 'backfill', %s)", [json.dumps(data)])
-    result = run("backfill", "thing", "--batch", "3")
-    assert "backfill thing goes on after 20 keys" in result.stderr
-    assert result.stdout == "marked 30 keys\n"
-    assert run("backfill", "thing", "--again").stdout == "marked 30 keys\n"
-    marks = things.execute("select sum(cardinality(source_id || more)) from publish.outbox")
-    assert marks.fetchone() == (40,)
-
-
 def test_status_in_json_has_what_the_function_returns(
     run: Callable[..., Result], things: Connection
 ) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from pgpublish import jobs
 from pgpublish.database import Connection, call
 from pgpublish.jobs import Job
 
 SHOWN = 20  # differences that a verify keeps
+AN_HOUR = timedelta(hours=1)  # after which what a verify has seen says nothing about now
 
 Advance = Callable[[int], None]
 
@@ -68,15 +72,44 @@ def backfill(conn: Connection, kind: str, *, batch: int = 1000) -> Iterator[int]
             return
 
 
-@jobs.handler("backfill")
-def backfill_job(conn: Connection, job: Job, advance: Advance = lambda count: None) -> None:
-    """Marks every key of the view of data.kind, data.batch (1000) in a transaction.
+def begin_backfill(conn: Connection, job: Job, *, again: bool = False, **settings: object) -> bool:
+    """Whether it goes on after the last page that was committed, as publish.begin_walk decides.
 
-    Goes on after the last page that was committed. advance is told of each page's keys.
+    settings are merged into the job's data. Raises NotDefined, StaleToken.
     """
+    return _begin(conn, job, settings, {}, timedelta(0) if again else None)
+
+
+def begin_verify(conn: Connection, job: Job, *, again: bool = False, **settings: object) -> bool:
+    """As begin_backfill; but what was stopped for over an hour begins anew."""
+    return _begin(conn, job, settings, {"differences": []}, timedelta(0) if again else AN_HOUR)
+
+
+def _begin(
+    conn: Connection,
+    job: Job,
+    settings: dict[str, object],
+    fresh: dict[str, object],
+    within: timedelta | None,
+) -> bool:
+    query = "select publish.begin_walk(%s, %s, %s, %s, %s)"
+    arguments = (job.id, job.token, Jsonb(settings), Jsonb(fresh), within)
+    with conn.transaction():
+        goes_on: bool = call(conn, query, *arguments)[0]
+    job.reload()
+    return goes_on
+
+
+@jobs.handler("backfill")
+def backfill_job(conn: Connection, job: Job) -> None:
+    """Marks every key of the view of data.kind, data.batch (1000) in a transaction."""
+    begin_backfill(conn, job)
+    backfill_pages(conn, job)
+
+
+def backfill_pages(conn: Connection, job: Job, advance: Advance = lambda count: None) -> None:
+    """The pages of a backfill that has begun; advance is told of each page's keys."""
     kind, batch = job.data["kind"], job.data.get("batch", 1000)
-    if job.data.get("after") is None:
-        job.save(done=0, total=estimated_keys(conn, kind))
 
     def page(after: str | None) -> tuple[str | None, dict[str, int]]:
         next_after, marked = mark(conn, kind, after, batch)
@@ -88,23 +121,26 @@ def backfill_job(conn: Connection, job: Job, advance: Advance = lambda count: No
 
 
 @jobs.handler("verify")
-def verify_job(conn: Connection, job: Job, advance: Advance = lambda count: None) -> None:
+def verify_job(conn: Connection, job: Job) -> None:
     """Compares every key of data.kind, data.batch (1000) in a transaction, and repairs what
     differs if data.repair.
 
-    Its data holds the sums of publish_verify, and the first 20 differences. Goes on after the last
-    page that was committed. advance is told of each page's keys.
+    Its data holds the sums of publish_verify, the first 20 differences, and since when they count.
     """
+    begin_verify(conn, job)
+    verify_pages(conn, job)
+
+
+def verify_pages(conn: Connection, job: Job, advance: Advance = lambda count: None) -> None:
+    """The pages of a verify that has begun; advance is told of each page's keys."""
     kind, batch = job.data["kind"], job.data.get("batch", 1000)
-    repair = job.data.get("repair", False)
-    if job.data.get("after") is None:
-        job.save(done=0, total=estimated_keys(conn, kind), differences=[])
+    repair, found = job.data.get("repair", False), job.data["differences"]
 
     def page(after: str | None) -> tuple[str | None, dict[str, int]]:
         compared = compare(conn, kind, repair, after, batch)
-        kept = job.data["differences"]
-        if compared.differences and len(kept) < SHOWN:
-            job.save(differences=(kept + compared.differences)[:SHOWN])
+        if compared.differences and len(found) < SHOWN:
+            found.extend(compared.differences[: SHOWN - len(found)])
+            job.save(differences=found)
         advance(compared.checked or batch)
         counts = {k: v for k, v in asdict(compared).items() if isinstance(v, int)}
         return compared.next, {"done": compared.checked, **counts}

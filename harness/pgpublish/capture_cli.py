@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import click
 
 from pgpublish import capture, jobs
 from pgpublish.capture import Advance
-from pgpublish.console import json_option, show_rows, stop_on_signals, with_connection
+from pgpublish.console import json_option, printable, show_rows, stop_on_signals, with_connection
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs
 from pgpublish.jobs import Job
@@ -23,29 +24,38 @@ page_option = click.option(
     "--batch", type=click.IntRange(1, 100_000), default=1000, show_default=True,
     help="Keys in one transaction.",
 )  # fmt: skip
+again_option = click.option(
+    "--again", is_flag=True, help="From the beginning, not from where it was stopped."
+)
 some_kind = click.argument("kind", required=False)
 
 
 @contextmanager
 def walking(
-    conn: Connection, work: str, kind: str, batch: int, again: bool = False, **more: object
-) -> Iterator[tuple[Job, Advance]]:
-    """The job of a walk over a kind, and what moves its progress bar on a terminal's stderr.
+    conn: Connection, work: str, kind: str, begin: Callable[[Connection, Job], bool]
+) -> Iterator[tuple[Job, Advance, bool]]:
+    """The job of a walk over a kind, what moves its progress bar on a terminal's stderr, and
+    whether it goes on with an earlier run's.
 
-    SIGTERM and SIGINT hand the job back after the page; a later run goes on there.
+    SIGTERM and SIGINT hand the job back after the page; a later run goes on there, if begin says
+    so. Its own kind of job keeps it from being taken up by `pgpublish work`.
     """
     total = capture.estimated_keys(conn, kind)
     with (
         stop_on_signals() as stop,
         jobs.start(
-            conn, f"{work}:{kind}", kind=work, data={"kind": kind}, max_attempts=MAX_ATTEMPTS
+            conn, f"{work}:{kind}", kind=f"{work} command", data={"kind": kind},
+            max_attempts=MAX_ATTEMPTS,
         ) as job,
-    ):
+    ):  # fmt: skip
         job.stop_at(stop)
-        first = job.data.get("done", 0) if job.data.get("after") and not again else 0
-        job.save(batch=batch, **more, **({} if first else {"after": None}))
-        if first:
-            click.echo(f"{work} {kind} goes on after {first:,} keys", err=True)
+        goes_on = begin(conn, job)
+        first = job.data["done"] if goes_on else 0
+        if goes_on:
+            click.echo(
+                f"{work} {kind} goes on after {first:,} keys, begun {job.data['since']};"
+                " --again begins anew", err=True,
+            )  # fmt: skip
         with click.progressbar(
             length=max(1, total - first), label=f"{work} {kind}", file=sys.stderr, show_pos=True,
             show_percent=True, hidden=not sys.stderr.isatty(), item_show_func=lambda rate: rate,
@@ -56,7 +66,7 @@ def walking(
                 took = bar.time_per_iteration
                 bar.update(keys, f"{1 / took:,.0f} keys/s" if took else None)
 
-            yield job, advance
+            yield job, advance, goes_on
 
 
 def stopped(work: str, kind: str) -> None:
@@ -66,19 +76,21 @@ def stopped(work: str, kind: str) -> None:
 
 @click.command()
 @click.argument("kind")
-@click.option("--again", is_flag=True, help="From the beginning, not from where it was stopped.")
+@again_option
 @page_option
 @json_option
 @with_connection()
 def backfill(conn: Connection, kind: str, again: bool, batch: int, as_json: bool) -> None:
     """Mark every key of KIND's view dirty, so that the drain publishes what exists already.
 
-    Stop it at any time, or lose the connection: the next run goes on after the last page. It runs
-    as the job `backfill:KIND`, which `pgpublish jobs` shows.
+    Stop it at any time, or lose the connection: the next run goes on after the last page, unless
+    KIND was defined otherwise since. It runs as the job `backfill:KIND`, which `pgpublish jobs`
+    shows.
     """
+    begin = partial(capture.begin_backfill, again=again, batch=batch)
     try:
-        with walking(conn, "backfill", kind, batch, again) as (job, advance):
-            capture.backfill_job(conn, job, advance)
+        with walking(conn, "backfill", kind, begin) as (job, advance, _):
+            capture.backfill_pages(conn, job, advance)
     except jobs.Returned:
         stopped("backfill", kind)
     done = job.data["done"]
@@ -88,26 +100,31 @@ def backfill(conn: Connection, kind: str, again: bool, batch: int, as_json: bool
 @click.command()
 @some_kind
 @click.option("--repair", is_flag=True, help="Mark what differs, for the next drain to publish.")
+@again_option
 @page_option
 @json_option
 @with_connection()
-def verify(conn: Connection, kind: str | None, repair: bool, batch: int, as_json: bool) -> None:
+def verify(
+    conn: Connection, kind: str | None, repair: bool, again: bool, batch: int, as_json: bool
+) -> None:
     """Compare what KIND's view says with what is published; without KIND, of every kind.
 
     Writes and drains may go on: a key that is still to be drained counts as pending, not as a
     difference. Exits with 6 when something differs, repaired or not. It runs as the job
-    `verify:KIND`: when it is killed, the next run goes on after the last page.
+    `verify:KIND`: when it is stopped or killed, a run within the next hour goes on after the last
+    page, if it repairs likewise and KIND is defined as it was, and says since when it counts.
     """
     found = 0
+    begin = partial(capture.begin_verify, again=again, repair=repair, batch=batch)
     kinds = rows(conn, "select * from public.publish_kinds()")
     for name in [kind] if kind else [row["kind"] for row in kinds if row["view"]]:
         try:
-            with walking(conn, "verify", name, batch, repair=repair) as (job, advance):
-                capture.verify_job(conn, job, advance)
+            with walking(conn, "verify", name, begin) as (job, advance, goes_on):
+                capture.verify_pages(conn, job, advance)
         except jobs.Returned:
             stopped("verify", name)
         found += sum(job.data[problem] for problem in PROBLEMS)
-        report(name, job, as_json)
+        report(name, job, goes_on, as_json)
     if found:
         raise Differs(
             f"{found:,} keys differ from what the views say",
@@ -116,20 +133,21 @@ def verify(conn: Connection, kind: str | None, repair: bool, batch: int, as_json
         )  # fmt: skip
 
 
-def report(kind: str, job: Job, as_json: bool) -> None:
-    """What a verify found, for people or as JSON."""
+def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
+    """What a verify found, for people or as JSON. goes_on: its first page is of an earlier run."""
     sums = {name: job.data[name] for name in ("checked", *PROBLEMS, "pending", "repaired")}
-    differences = job.data["differences"]
+    differences, since = job.data["differences"], job.data["since"]
     if as_json:
-        click.echo(json.dumps({"kind": kind, **sums, "differences": differences}))
+        click.echo(json.dumps({"kind": kind, "since": since, **sums, "differences": differences}))
         return
     number = sum(sums[problem] for problem in PROBLEMS)
     said = [f"{sums[p]:,} {p}" for p in PROBLEMS if sums[p]] or ["all as the view says"]
     if sums["pending"]:
         said.append(f"{sums['pending']:,} pending")
-    click.echo(f"{kind}: {sums['checked']:,} keys checked, {', '.join(said)}")
+    checked = f"{sums['checked']:,} keys checked" + (f" since {since}" if goes_on else "")
+    click.echo(f"{kind}: {checked}, {', '.join(said)}")
     for difference in differences:
-        click.echo(f"  {difference['problem']:<14} {difference['source_id']}")
+        click.echo(f"  {difference['problem']:<14} {printable(difference['source_id'])}")
     if number > len(differences):
         click.echo(f"  … and {number - len(differences):,} more")
     if sums["repaired"]:

@@ -38,11 +38,11 @@ class Commands(click.Group):
 
 
 def fail(error: PublishError) -> None:
-    click.echo(f"pgpublish: {error.message}", err=True)
+    click.echo(printable(f"pgpublish: {error.message}", "\n\t"), err=True)
     if error.detail:
-        click.echo(f"  {error.detail.strip()}", err=True)
+        click.echo(printable(f"  {error.detail.strip()}", "\n\t"), err=True)
     if error.hint:
-        click.echo(f"  hint: {error.hint.strip()}", err=True)
+        click.echo(printable(f"  hint: {error.hint.strip()}", "\n\t"), err=True)
     raise SystemExit(error.exit_code)
 
 
@@ -94,8 +94,8 @@ def stop_on_signals() -> Iterator[Event]:
     before: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
         signal.signal(number, before[signal.Signals(number)])
+        stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         before[number] = signal.signal(number, handle)
@@ -128,7 +128,15 @@ def reconnect(database: Database, stop: Event, work: Callable[[Connection], None
 
 
 def log(message: str) -> None:
-    click.echo(f"{datetime.now().astimezone().isoformat(timespec='seconds')} {message}", err=True)
+    at = datetime.now().astimezone().isoformat(timespec="seconds")
+    click.echo(f"{at} {printable(message)}", err=True)
+
+
+def printable(text: str, but: str = "") -> str:
+    """text with what could steer a terminal written out as in Python, but for these characters."""
+    return "".join(
+        c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def terminal_width() -> int:
@@ -149,13 +157,17 @@ def plain(value: object) -> object:
     return str(value)
 
 
+def cell(value: object) -> object:
+    return printable(value) if isinstance(value, str) else plain(value)
+
+
 def show_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, none: str) -> None:
     """Rows as a table people can read, or as one JSON object a line; none: what to say without."""
     if as_json:
         for row in rows:
             click.echo(json.dumps({name: plain(value) for name, value in row.items()}))
     elif rows:
-        cells = [["-" if v is None else plain(v) for v in row.values()] for row in rows]
+        cells = [["-" if v is None else cell(v) for v in row.values()] for row in rows]
         click.echo(tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True))
     else:
         click.echo(none, err=True)

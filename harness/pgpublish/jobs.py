@@ -7,12 +7,14 @@ Here a body of code runs between the start and its settling, and a thread keeps 
 from __future__ import annotations
 
 import json
+import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from threading import Condition, Event, Thread
 from typing import Any, LiteralString, TypeVar
 
@@ -38,7 +40,11 @@ LEASE_S = 60.0
 MIN_WAIT_S = 0.02
 MAX_WAIT_S = 1.0  # between two looks of an idle worker, which doubles its wait each time
 PRUNE_EVERY_S = 600.0
+PRUNE = 10_000  # jobs in a transaction
 CLOSE_S = 15.0
+TIDY = "reset session authorization; reset role; reset all; close all; unlisten *; discard temp"
+SETTINGS = ("autocommit", "isolation_level", "read_only", "deferrable")  # of a connection
+LOG = logging.getLogger(__name__)
 
 Handler = Callable[[Connection, "Job"], None]
 H = TypeVar("H", bound=Handler)
@@ -51,27 +57,46 @@ class Returned(BaseException):
 
 @dataclass
 class Job:
-    """A job that this process runs. data is as it was when it started, with what was saved since.
-
-    attempt counts the starts since the last success, this one included.
-    """
+    """A job that this process runs. attempt counts the starts since the last success, with this."""
 
     id: str
     kind: str
-    data: dict[str, Any]
     token: int
     attempt: int
     max_attempts: int
+    _data: dict[str, Any]
     _conn: Connection = field(repr=False)
     _stop: Event = field(default_factory=Event, repr=False)
+    _unsure: bool = field(default=False, repr=False)  # what was saved last may be rolled back
     _lost: bool = field(default=False, repr=False)
     _at_the_end: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As it was when the job started, with what was saved since and not rolled back.
+
+        Asks the database after a save in a transaction, as that may not have been committed.
+        """
+        if self._unsure and self._conn.info.transaction_status in (
+            TransactionStatus.IDLE, TransactionStatus.INTRANS,
+        ):  # fmt: skip
+            self.reload()
+        return self._data
+
+    def reload(self) -> None:
+        """Reads data again: somebody else may have saved in this run's name."""
+        row = _transact(self._conn, "select data from public.publish_jobs(id => %s)", self.id)
+        if row is not None:
+            self._data = row[0]
+        self._unsure = _in_transaction(self._conn)
 
     def save(self, **data: Any) -> None:
         """Merges data into the job's: where the next run goes on if this one dies. Keeps the lease.
 
-        In a transaction it is part of that transaction: what was done there and how far that is are
-        committed together. Call it last, as it holds the job's row to the end.
+        Inside `with conn.transaction()` it is part of that transaction: what was done there and how
+        far that is are committed together. Call it last, as it holds the job's row to the end; a
+        session that is idle in there for longer than the lease is ended. On a connection without
+        autocommit it commits what is open.
         Raises StaleToken when another worker has the job or the lease ran out; BadArgument for what
         is no JSON, or over 1 MB.
         """
@@ -84,8 +109,12 @@ class Job:
         except (StaleToken, NotDefined):
             self._lost = True
             raise
-        self.data.update(data)
-        if not _in_transaction(self._conn):
+        if not self._conn.autocommit:
+            _commit_unless_in_block(self._conn)
+        if _in_transaction(self._conn):
+            self._unsure = True
+        else:
+            self._data.update(data)
             self.check()
 
     def update(self, **data: Any) -> None:
@@ -116,9 +145,21 @@ class Outcome:
 
 
 def handler(kind: str) -> Callable[[H], H]:
-    """Registers a function (conn, job) as what `pgpublish work` does with jobs of this kind."""
+    """Registers a function (conn, job) as what `pgpublish work` does with jobs of this kind.
+
+    Raises BadArgument for a second one, and for one whose call would run nothing of its body.
+    """
 
     def register(function: H) -> H:
+        if any(
+            is_lazy(function)
+            for is_lazy in (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
+        ):
+            raise BadArgument(
+                "a handler must be an ordinary function",
+                detail=f"kind {kind!r}, {function!r} is async or a generator",
+                hint="Call asyncio.run in it.",
+            )
         if HANDLERS.setdefault(kind, function) is not function:
             raise BadArgument(
                 "this kind of job has a handler",
@@ -175,9 +216,10 @@ def start(
             hint="Nobody else would see that it runs. Commit first.",
         )
     add(conn, id, kind, data, max_attempts=max_attempts)
-    job = _start(conn, id, None, worker, lease)
+    # None: its last attempt was lost, which is written down now; then the refusal says so.
+    job = _start(conn, id, None, worker, lease) or _start(conn, id, None, worker, lease)
     assert job is not None
-    with heart(_like(conn)) as beating, _running(job, beating, lease, skip_error):
+    with heart(_like(conn)) as beating, _running(job, beating, lease, skip_error=skip_error):
         yield job
 
 
@@ -189,7 +231,6 @@ def work(
     beating: Heart,
     lease: float = LEASE_S,
     worker: str | None = None,
-    keep: timedelta | None = None,
     report: Callable[[Outcome], None] = lambda outcome: None,
     warn: Callable[[str], None] = lambda message: None,
     clock: Callable[[], float] = time.monotonic,
@@ -198,7 +239,7 @@ def work(
 
     A handler that fails marks its job and stops nothing else. Once stop is set, the job that runs
     goes on to its end, or to its next save or check outside a transaction, where it is handed back.
-    keep: calls publish_job_prune with this retention every ten minutes.
+    Every ten minutes calls publish_job_prune between jobs, until it has removed all it may.
     Raises ConnectionFailed when conn is lost, BadArgument for a kind without handler.
     """
     for kind in kinds:
@@ -210,13 +251,15 @@ def work(
             )
     if _row(conn, "select pg_backend_pid()") != (conn.info.backend_pid,):
         conn.prepare_threshold = None  # a pooler is between, and a session is not ours to keep
+    settings = {name: getattr(conn, name) for name in SETTINGS}
     wait, prune_at = MIN_WAIT_S, clock()
     while not stop.is_set():
         job = None
         try:
-            if keep is not None and clock() >= prune_at:
-                prune_at = clock() + PRUNE_EVERY_S
-                _transact(conn, "select public.publish_job_prune(%s)", keep)
+            if clock() >= prune_at:
+                pruned = _transact(conn, "select public.publish_job_prune(batch => %s)", PRUNE)
+                if pruned != (PRUNE,):
+                    prune_at = clock() + PRUNE_EVERY_S
             job = _start(conn, None, list(kinds), worker, lease)
         except PublishError as error:
             if not retryable(error):
@@ -230,6 +273,8 @@ def work(
         report(_run(job, beating, lease, clock))
         if conn.broken or conn.closed:
             raise ConnectionFailed("the connection was lost", hint="Is the server running?")
+        for name, value in settings.items():
+            setattr(conn, name, value)
 
 
 def walk(
@@ -243,14 +288,15 @@ def walk(
     after a kill goes on from there. The walk ends when page returns None, and a later run of the
     same job begins anew. Returns the sums.
     """
-    after: str | None = job.data.get("after")
+    data = job.data
+    after: str | None = data.get("after")
+    before = data if after is not None else {}
     sums: dict[str, int] = {}
     while True:
         with conn.transaction():
             next_after, counts = page(after)
             for name, count in counts.items():
-                before = sums.get(name, job.data.get(name, 0) if after is not None else 0)
-                sums[name] = before + count
+                sums[name] = sums.get(name, before.get(name, 0)) + count
             job.save(after=next_after, **sums)
         after = next_after
         if after is None:
@@ -305,8 +351,11 @@ class Heart:
     lost is told so by its own next save; a connection that was lost is opened again.
     """
 
-    def __init__(self, open_connection: Callable[[], Connection]) -> None:
+    def __init__(
+        self, open_connection: Callable[[], Connection], warn: Callable[[str], None]
+    ) -> None:
         self._open = open_connection
+        self._warn = warn
         self._conn: Connection | None = None
         self._due: dict[int, tuple[float, float, Job]] = {}  # token: (when, seconds between, job)
         self._changed = Condition()
@@ -335,7 +384,7 @@ class Heart:
             self._conn.close()
 
     def settle(self, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
-        """A call on a new connection, for a job whose own was lost."""
+        """A call on a new connection, for a job whose own will not do it."""
         with self._open() as conn:
             return _row(conn, query, *arguments)
 
@@ -364,8 +413,9 @@ class Heart:
                 self._conn = self._open()
                 self._conn.prepare_threshold = None  # there may be a pooler
             row = _row(self._conn, "select public.publish_job_beat(%s, %s)", job.id, job.token)
-        except (StaleToken, NotDefined):
+        except (StaleToken, NotDefined) as error:
             self.forget(job)
+            self._warn(f"job {job.id!r}: its lease is kept no more: {error.message}")
             return True
         except PublishError:
             return False
@@ -373,8 +423,10 @@ class Heart:
 
 
 @contextmanager
-def heart(open_connection: Callable[[], Connection]) -> Iterator[Heart]:
-    beating = Heart(open_connection)
+def heart(
+    open_connection: Callable[[], Connection], warn: Callable[[str], None] = LOG.warning
+) -> Iterator[Heart]:
+    beating = Heart(open_connection, warn)
     try:
         yield beating
     finally:
@@ -405,50 +457,72 @@ def _start(
     if row is None:
         return None
     id, kind, data, token, attempt, max_attempts = row
-    return Job(id, kind, data, token, attempt, max_attempts, conn)
+    return Job(id, kind, token, attempt, max_attempts, data, conn)
 
 
 def _run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:
     """A worker's run of a job by its handler; raises nothing but what is not an Exception."""
     began, status, told = clock(), "succeeded", None
     try:
-        with _running(job, beating, lease, False):
+        with _running(job, beating, lease, tidy=True):
             HANDLERS[job.kind](job._conn, job)
     except Returned:
         status = "returned"
     except (Exception, SystemExit) as error:
         status = "lost" if job._lost else getattr(error, "_job_status", "failed")
-        told = f"{_error_name(error)}: {error}"
+        told = f"{_error_name(error)}: {_message(error)}"
     return Outcome(job.id, job.kind, job.attempt, status, clock() - began, told)
 
 
 @contextmanager
-def _running(job: Job, beating: Heart, lease: float, skip_error: bool) -> Iterator[None]:
-    """Watches over the block and settles the job by how it ends."""
-    conn = job._conn
+def _running(
+    job: Job, beating: Heart, lease: float, *, skip_error: bool = False, tidy: bool = False
+) -> Iterator[None]:
+    """Watches over the block and settles the job by how it ends.
+
+    tidy: the session is a worker's; what the body set in it must reach neither the settling nor the
+    next job.
+    """
     beating.watch(job, lease)
     try:
         yield
         beating.forget(job)
+        if tidy:
+            _tidy(job._conn)
         _done(job)
-    except (Exception, SystemExit) as error:  # a body that exits has not done its work
+    except BaseException as error:
         beating.forget(job)
-        _roll_back(conn)
+        _roll_back(job._conn)
+        if tidy:
+            with suppress(PublishError):
+                _tidy(job._conn)
+        if not isinstance(error, Exception | SystemExit):  # stopped: not the job's failure
+            _settle(job, beating, "select public.publish_job_release(%s, %s)")
+            raise
         if job._lost:
             raise
-        _fail(job, beating, error)
+        _fail(job, beating, error)  # also when it exits: it has not done its work
         if not skip_error:
             raise
-    except BaseException:  # stopped or interrupted: not the job's failure
-        beating.forget(job)
-        _roll_back(conn)
-        with suppress(PublishError):
-            _transact(conn, "select public.publish_job_release(%s, %s)", job.id, job.token)
-        raise
+
+
+def _tidy(conn: Connection) -> None:
+    """The session as it was, but for what was prepared and its advisory locks, the job's included.
+
+    Inside a transaction that the body left open, it is as that ends.
+    """
+    within = conn.autocommit or _in_transaction(conn)
+    try:
+        with nullcontext() if within else conn.transaction():
+            conn.execute(TIDY, prepare=False)
+    except psycopg.Error as error:
+        raise translate(error) from error
 
 
 def _done(job: Job) -> None:
     data = _json(job._at_the_end) if job._at_the_end else None
+    if job._unsure:
+        job.reload()  # as long as nobody else can have changed it
     try:
         _transact(job._conn, "select public.publish_job_done(%s, %s, %s)", job.id, job.token, data)
     except (StaleToken, NotDefined):
@@ -459,26 +533,43 @@ def _done(job: Job) -> None:
             job._conn.commit()
         except psycopg.Error as error:
             raise translate(error) from error
-    job.data.update(job._at_the_end)
+    job._data.update(job._at_the_end)
+    job._unsure = False
 
 
 def _fail(job: Job, beating: Heart, error: BaseException) -> None:
     """Writes the failure down, if the job is still ours and a server is there."""
-    query: LiteralString = "select status from public.publish_job_fail(%s, %s, %s, %s, %s)"
-    arguments = (
-        job.id,
-        job.token,
+    row = _settle(
+        job,
+        beating,
+        "select status from public.publish_job_fail(%s, %s, %s, %s, %s)",
         _error_name(error),
-        _text(str(error)),
+        _text(_message(error)),
         _text("".join(traceback.format_exception(error))),
     )
+    if row is not None:
+        error._job_status = row[0]  # type: ignore[attr-defined]
+
+
+def _settle(
+    job: Job, beating: Heart, query: LiteralString, *arguments: object
+) -> tuple[Any, ...] | None:
+    """On the job's connection, or on a new one if that is lost or the body left it unable to.
+
+    None if the run has lost its job, or no server is there.
+    """
+    arguments = (job.id, job.token, *arguments)
     with suppress(PublishError):
         try:
-            row = _transact(job._conn, query, *arguments)
-        except ConnectionFailed:
-            row = beating.settle(query, *arguments)
-        if row is not None:
-            error._job_status = row[0]  # type: ignore[attr-defined]
+            try:
+                return _transact(job._conn, query, *arguments)
+            except (StaleToken, NotDefined):
+                raise
+            except PublishError:
+                return beating.settle(query, *arguments)
+        except (StaleToken, NotDefined):
+            job._lost = True
+    return None
 
 
 def _error_name(error: BaseException) -> str:
@@ -490,6 +581,13 @@ def _error_name(error: BaseException) -> str:
         if kind.__module__ == "builtins"
         else (f"{kind.__module__}.{kind.__qualname__}")
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"its message raises {type(broken).__name__}"
 
 
 def _text(text: str) -> str:
@@ -524,6 +622,17 @@ def _roll_back(conn: Connection) -> None:
     if _in_transaction(conn):
         with suppress(psycopg.Error):
             conn.rollback()
+
+
+def _commit_unless_in_block(conn: Connection) -> None:
+    """Commits, but inside `with conn.transaction()`, which does that at its end."""
+    try:
+        conn.commit()
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:
+            raise translate(error) from error
+    except psycopg.Error as error:
+        raise translate(error) from error
 
 
 def _transact(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from pgpublish import jobs as room
 from pgpublish import migrate
 from pgpublish.console import (
     Database,
+    cell,
     json_option,
     log,
     plain,
+    printable,
     reconnect,
     show_rows,
     stop_on_signals,
@@ -44,8 +46,6 @@ BAR = 20  # characters of a progress bar
 @click.option("--lease", type=click.FloatRange(0.1, 86400), default=room.LEASE_S,
               metavar="SECONDS", show_default=True,
               help="How long a job is kept after its worker was last heard of.")  # fmt: skip
-@click.option("--keep", type=click.FloatRange(0), default=30.0, metavar="DAYS", show_default=True,
-              help="Remove jobs that succeeded longer ago.")  # fmt: skip
 @json_option
 @click.pass_obj
 def work(
@@ -54,13 +54,13 @@ def work(
     concurrency: int,
     modules: tuple[str, ...],
     lease: float,
-    keep: float,
     as_json: bool,
 ) -> None:
     """Run the due jobs of these kinds, until SIGTERM; a line for each that ended.
 
     What a dead worker left is taken over, from the data it saved. On SIGTERM a job goes on to its
     end or to its next save, where it is handed back; a second signal ends the command at once.
+    Finished jobs are removed after 30 days, or the setting publish.job_retention of the database.
     """
     load(modules)
     name = f"{socket.gethostname()}:{os.getpid()}"
@@ -69,18 +69,20 @@ def work(
         click.echo(
             json.dumps({name: plain(value) for name, value in vars(outcome).items()})
             if as_json
-            else f"{outcome.status} {outcome.id} ({outcome.kind}, attempt {outcome.attempt}, "
-            f"{outcome.seconds:.3f} s)" + (f": {outcome.error}" if outcome.error else "")
+            else printable(
+                f"{outcome.status} {outcome.id} ({outcome.kind}, attempt {outcome.attempt}, "
+                f"{outcome.seconds:.3f} s)" + (f": {outcome.error}" if outcome.error else "")
+            )
         )
         sys.stdout.flush()
 
     with database.server(), stop_on_signals() as stop:
         with database.connect() as conn:
             migrate.require_current(conn)
-        with room.heart(database.connect) as beating, ThreadPoolExecutor(concurrency) as pool:
+        with room.heart(database.connect, log) as beating, ThreadPoolExecutor(concurrency) as pool:
             run = partial(
                 room.work, kinds=kinds, stop=stop, beating=beating, lease=lease, worker=name,
-                keep=timedelta(days=keep), report=report, warn=log,
+                report=report, warn=log,
             )  # fmt: skip
             running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
             try:
@@ -188,16 +190,17 @@ def show(conn: Connection, id: str, as_json: bool) -> None:
         return
     del row["error"], row["message"]
     lines = [
-        (name, json.dumps(value) if name == "data" else plain(value))
+        (name, json.dumps(value) if name == "data" else cell(value))
         for name, value in row.items()
         if value is not None
     ]
     click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
     for error in errors:
-        click.echo(f"\nattempt {error['attempt']}, {plain(error['at'])}, {error['worker'] or '-'}: "
-                   f"{error['error']}: {error['message']}")  # fmt: skip
+        said = (f"\nattempt {error['attempt']}, {plain(error['at'])}, {error['worker'] or '-'}: "
+                f"{error['error']}: {error['message']}")  # fmt: skip
+        click.echo(printable(said, "\n\t"))
         if error["traceback"]:
-            click.echo(error["traceback"].rstrip())
+            click.echo(printable(error["traceback"].rstrip(), "\n\t"))
 
 
 @jobs.command()
@@ -210,7 +213,7 @@ def cancel(conn: Connection, id: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"id": id, "cancelled": done}))
     else:
-        click.echo(f"cancelled {id}" if done else f"{id} had ended already")
+        click.echo(printable(f"cancelled {id}" if done else f"{id} had ended already"))
 
 
 @jobs.command()
@@ -220,7 +223,9 @@ def cancel(conn: Connection, id: str, as_json: bool) -> None:
 def retry(conn: Connection, id: str, as_json: bool) -> None:
     """Have a job started again, also one that is ignored, from the data it saved."""
     room.retry(conn, id)
-    click.echo(json.dumps({"id": id, "status": "pending"}) if as_json else f"{id} is pending")
+    click.echo(
+        json.dumps({"id": id, "status": "pending"}) if as_json else printable(f"{id} is pending")
+    )
 
 
 @jobs.command()
@@ -256,8 +261,8 @@ def line(row: dict[str, Any], as_json: bool) -> str:
     if as_json:
         steady = ("id", "kind", "worker", "attempt", "pid", "since", "lock", "data")
         return json.dumps({name: plain(row[name]) for name in steady})
-    return (f"{row['id']}  attempt {row['attempt']}  {row['worker']}  lock {row['lock']}  "
-            f"{progress(row['data'])}").rstrip()  # fmt: skip
+    return printable(f"{row['id']}  attempt {row['attempt']}  {row['worker']}  "
+                     f"lock {row['lock']}  {progress(row['data'])}").rstrip()  # fmt: skip
 
 
 def activity_summary(row: dict[str, Any]) -> dict[str, Any]:

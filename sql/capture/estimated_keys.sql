@@ -16,4 +16,4 @@ comment on function publish.estimated_keys(text) is
   'The planner''s estimate of how many keys the kind''s view shows, for progress bars. '
   'Errors: PT404 not a projected kind.';
 revoke all on function publish.estimated_keys(text) from public;
-grant execute on function publish.estimated_keys(text) to publish_admin;
+grant execute on function publish.estimated_keys(text) to publish_worker, publish_admin;

@@ -19,4 +19,5 @@ comment on function public.publish_backfill(text, text, int) is
   'where to go on: pass next as after, until it is null. Errors: PT404 not a projected kind, '
   'PT400 bad batch or after.';
 revoke all on function public.publish_backfill(text, text, int) from public;
-grant execute on function public.publish_backfill(text, text, int) to publish_admin;
+grant execute on function public.publish_backfill(text, text, int)
+  to publish_worker, publish_admin;

@@ -75,4 +75,5 @@ comment on function public.publish_verify(text, boolean, text, int) is
   'Errors: PT404 not a projected kind, PT400 bad batch or after; when there are duplicates to '
   'retire, PT423 a drain is running, PT400 the transaction is not READ COMMITTED.';
 revoke all on function public.publish_verify(text, boolean, text, int) from public;
-grant execute on function public.publish_verify(text, boolean, text, int) to publish_admin;
+grant execute on function public.publish_verify(text, boolean, text, int)
+  to publish_worker, publish_admin;

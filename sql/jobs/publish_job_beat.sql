@@ -1,5 +1,7 @@
 -- In a transaction of the caller's it holds the job's row to the end: what was done in that
 -- transaction and the saved progress commit together, or not at all if the run has lost its job.
+-- A worker that freezes there would hold the row for ever, and nobody could take the job over: the
+-- server ends that session when it was idle for as long as the lease.
 create or replace function public.publish_job_beat(
   id text,
   token bigint,
@@ -12,8 +14,8 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  v_until timestamptz;
-  v_data jsonb;
+  v_job publish.job;
+  v_idle interval := current_setting('idle_in_transaction_session_timeout')::interval;
 begin
   if publish_job_beat.data is not null then
     perform publish.check_job_data(publish_job_beat.id, publish_job_beat.data);
@@ -48,20 +50,25 @@ begin
                          else clock_timestamp() end
    where j.id = publish_job_beat.id and j.token = publish_job_beat.token
      and j.status = 'running' and j.due_at > clock_timestamp()
-  returning j.due_at, j.data into v_until, v_data;
+  returning j.* into v_job;
   if not found then
     perform publish.refuse_settling(publish_job_beat.id, publish_job_beat.token);
   end if;
   if publish_job_beat.data is not null then
-    perform publish.check_job_data(publish_job_beat.id, v_data);
+    perform publish.check_job_data(publish_job_beat.id, v_job.data);
   end if;
-  return v_until;
+  if v_idle = interval '0' or v_idle > v_job.lease then
+    perform set_config('idle_in_transaction_session_timeout',
+                       ceil(least(extract(epoch from v_job.lease) * 1000, 2147483647))::text, true);
+  end if;
+  return v_job.due_at;
 end
 $$;
 comment on function public.publish_job_beat(text, bigint, jsonb, interval) is
   'Extends the lease by lease (default: as it was started) and returns until when it runs now; '
   'null, without data, while another transaction holds the job''s row: then nobody can take it. '
   'data, a JSON object, is merged into the job''s: progress that a later run goes on from. '
+  'In a transaction: a session that is idle in it for longer than the lease is ended from now on. '
   'Errors: PT409 the lease ran out or another worker has the job, PT404 no such job, PT400 bad '
   'argument.';
 revoke all on function public.publish_job_beat(text, bigint, jsonb, interval) from public;

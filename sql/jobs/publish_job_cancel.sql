@@ -1,5 +1,6 @@
 -- Waits for a session that is just saving or settling the job. Its worker is not interrupted, but
--- refused from now on: it stops at its next beat.
+-- refused from now on: it stops at its next beat. due_at stays what that run's lease was, so that
+-- publish_job_retry knows how long there may still be a body at work.
 create or replace function public.publish_job_cancel(id text) returns boolean
 language plpgsql
 security definer
@@ -10,7 +11,8 @@ declare
   v_job publish.job;
 begin
   update publish.job j
-     set status = 'ignored', due_at = null, finished_at = clock_timestamp()
+     set status = 'ignored', due_at = case when j.status = 'running' then j.due_at end,
+         finished_at = clock_timestamp()
    where j.id = publish_job_cancel.id and j.status in ('pending', 'running', 'failed')
   returning j.* into v_job;
   if found then

@@ -15,6 +15,8 @@ begin
   update publish.job j
      set status = 'succeeded',
          attempts = 0,
+         losses = 0,
+         lost_hash = null,
          due_at = null,
          finished_at = clock_timestamp(),
          data = case when publish_job_done.data is null then j.data

@@ -1,6 +1,7 @@
 -- created_at comes before finished_at: only jobs that are old enough by it are looked at.
+-- One that recurs under its id never gets old, its errors do.
 create or replace function public.publish_job_prune(
-  retention interval default interval '30 days',
+  retention interval default null,
   batch int default 10000
 ) returns int
 language plpgsql
@@ -10,33 +11,47 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
+  v_before timestamptz := clock_timestamp()
+                          - coalesce(publish_job_prune.retention, publish.job_retention());
   v_pruned int;
 begin
-  if publish_job_prune.retention is null or publish_job_prune.retention < interval '0'
-     or coalesce(publish_job_prune.batch, 0) < 1 then
+  if publish_job_prune.retention < interval '0' or coalesce(publish_job_prune.batch, 0) < 1 then
     raise exception 'retention must not be negative, and batch 1 or more' using
       errcode = 'PT400',
       detail = format('retention %s, batch %s',
                       coalesce(publish_job_prune.retention::text, 'null'),
                       coalesce(publish_job_prune.batch::text, 'null')),
-      hint = 'Leave them out for 30 days and 10000 jobs.';
+      hint = 'Leave them out for publish.job_retention and 10000 jobs.';
   end if;
+  delete from publish.job_error e
+   where e.error_id in (
+     select o.error_id
+       from publish.job_error o
+       join publish.job j on j.id = o.id and j.status = 'succeeded'
+      where o.at < v_before
+      order by o.at
+      limit publish_job_prune.batch
+        for update of o skip locked);
   delete from publish.job j
    where j.id in (
      select l.id
-       from publish.job l
-      where l.status = 'succeeded'
-        and l.created_at < clock_timestamp() - publish_job_prune.retention
-        and l.finished_at < clock_timestamp() - publish_job_prune.retention
-      order by l.created_at
-      limit publish_job_prune.batch
-        for update skip locked);
+       from unnest('{succeeded,ignored}'::text[]) as s (status)
+      cross join lateral (
+        select f.id
+          from publish.job f
+         where f.status = s.status and f.created_at < v_before and f.finished_at < v_before
+         order by f.created_at
+         limit publish_job_prune.batch
+           for update skip locked
+      ) l
+      limit publish_job_prune.batch);
   get diagnostics v_pruned = row_count;
   return v_pruned;
 end
 $$;
 comment on function public.publish_job_prune(interval, int) is
-  'Removes jobs that succeeded longer ago than retention, with their errors, at most batch; '
-  'returns how many. Other jobs stay. Errors: PT400 bad argument.';
+  'Removes jobs that succeeded, or were ignored, longer ago than retention (default: '
+  'publish.job_retention), with their errors, at most batch, and returns how many; also errors as '
+  'old as that of jobs that succeeded since, at most batch. Errors: PT400 bad argument.';
 revoke all on function public.publish_job_prune(interval, int) from public;
 grant execute on function public.publish_job_prune(interval, int) to publish_worker, publish_admin;

@@ -5,29 +5,36 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 as $$
 declare
-  v_status text;
+  v_job publish.job;
 begin
-  update publish.job j
-     set status = 'pending', attempts = 0, due_at = clock_timestamp(), finished_at = null
-   where j.id = publish_job_retry.id and j.status <> 'running';
-  if found then
-    return;
-  end if;
-  select j.status into v_status from publish.job j where j.id = publish_job_retry.id;
+  perform publish.return_lost_jobs(null, publish_job_retry.id);
+  select j.* into v_job
+    from publish.job j
+   where j.id = publish_job_retry.id
+     for no key update;
   if not found then
     raise exception 'no such job' using
       errcode = 'PT404',
       detail = format('job %L', left(publish_job_retry.id, 60)),
       hint = 'List them: select * from publish_jobs().';
   end if;
-  raise exception 'this job is running' using
-    errcode = 'PT423',
-    detail = format('job %L is %s', publish_job_retry.id, v_status),
-    hint = 'Wait until it has ended, or cancel it first.';
+  if v_job.status = 'running' or v_job.due_at > clock_timestamp() and v_job.status = 'ignored'
+     and (v_job.pid is null or publish.holds_job_lock(v_job.pid, v_job.token)) then
+    raise exception 'this job is running' using
+      errcode = 'PT423',
+      detail = format('job %L is %s; worker %L has it, until %s at the latest if it is not heard '
+                      'of', v_job.id, v_job.status, v_job.worker, v_job.due_at),
+      hint = 'Wait until it has ended; what is cancelled ends at its next save.';
+  end if;
+  update publish.job j
+     set status = 'pending', attempts = 0, losses = 0, lost_hash = null,
+         due_at = clock_timestamp(), finished_at = null
+   where j.id = v_job.id;
 end
 $$;
 comment on function public.publish_job_retry(text) is
   'Makes a job due now, whether it is ignored, failed, succeeded or of later, with the data it '
-  'saved and no attempt counted. Errors: PT423 it is running, PT404 no such job.';
+  'saved and no attempt counted. Errors: PT423 it is running, also if it was cancelled meanwhile; '
+  'PT404 no such job.';
 revoke all on function public.publish_job_retry(text) from public;
 grant execute on function public.publish_job_retry(text) to publish_admin;

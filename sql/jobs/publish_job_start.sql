@@ -52,7 +52,11 @@ begin
   publish_job_start.token := nextval('publish.job_token_seq');
   if v_id is not null then
     perform publish.check_job_id(v_id);
-    perform publish.return_lost_jobs(null, v_id);
+    v_looked := publish.return_lost_jobs(null, v_id) > 0;
+    if v_looked and exists (
+         select from publish.job j where j.id = v_id and j.status = 'ignored') then
+      return; -- an error would undo the verdict
+    end if;
     perform publish.lock_job_to_start(v_id);
   elsif publish_job_start.token % 64 = 0 then
     perform publish.return_lost_jobs(v_kinds);
@@ -74,7 +78,6 @@ begin
              lease = publish_job_start.lease,
              started_at = clock_timestamp(),
              beat_at = null,
-             saved_at = null,
              finished_at = null
        where j.id = case when v_id is not null then v_id else (
                select l.id
@@ -131,7 +134,8 @@ comment on function public.publish_job_start(text, text[], text, interval, int) 
   'as your driver was told it: if it is this backend''s, the connection is direct, and the session '
   'holds advisory lock (1886741101, publish.job_lock(token)) until it settles or ends. A job whose '
   'lease ran out, or whose lock is gone, is taken over. '
-  'By id a job starts before its time, and again after it succeeded. '
+  'By id a job starts before its time, and again after it succeeded; no row if its last attempt '
+  'was found lost, which makes it ignored. '
   'Errors: PT404 no such job, PT410 it is ignored, PT423 somebody else runs it, PT400 bad '
   'argument.';
 revoke all on function public.publish_job_start(text, text[], text, interval, int) from public;

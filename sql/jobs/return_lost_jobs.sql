@@ -1,6 +1,8 @@
 -- One statement takes its snapshot before it reads pg_locks, and a start takes its lock before it
 -- commits: a run that is seen as running without its lock is over. What another session settles or
 -- starts at this moment is skipped; the token says that it is still the same run.
+-- Lost runs are started ever further apart, whatever they saved: a job that kills its workers must
+-- not keep them busy. What ran for longer than that wait goes on at once.
 create or replace function publish.return_lost_jobs(kinds text[], id text default null) returns int
 language sql
 set enable_seqscan = off
@@ -20,12 +22,16 @@ as $$
                     and l.granted and d.datname = current_database()))
   ),
   lost as materialized (
-    select j.id, j.attempts, j.worker, j.started_at, r.unlocked,
-           j.saved_at >= j.started_at as saved,
-           j.attempts >= j.max_attempts
-             and (j.saved_at >= j.started_at) is not true as exhausted
+    select j.id, j.attempts, j.worker, r.unlocked, h.hash, h.further,
+           j.attempts >= j.max_attempts and not h.further as exhausted
       from publish.job j
       join running r on r.id = j.id
+     cross join lateral (
+       select d.hash,
+              coalesce(j.saved_at >= j.started_at, false)
+                and d.hash is distinct from j.lost_hash as further
+         from sha256(convert_to(j.data::text, 'UTF8')) as d (hash)
+     ) h
      where j.token = r.token and j.status = 'running'
        and (r.unlocked or j.due_at <= clock_timestamp())
        for no key update of j skip locked
@@ -39,8 +45,15 @@ as $$
   returned as (
     update publish.job j
        set status = case when l.exhausted then 'ignored' else 'failed' end,
-           attempts = j.attempts - case when l.saved then 1 else 0 end,
-           due_at = case when l.exhausted then null else clock_timestamp() end,
+           attempts = j.attempts - case when l.further then 1 else 0 end,
+           losses = j.losses + 1,
+           lost_hash = l.hash,
+           due_at = case
+             when l.exhausted then null
+             when j.losses = 0 then clock_timestamp()
+             else greatest(clock_timestamp(),
+                           j.started_at + publish.job_backoff(j.losses, j.backoff_min,
+                                                              j.backoff_max)) end,
            finished_at = case when l.exhausted then clock_timestamp() end
       from lost l
      where j.id = l.id
@@ -50,6 +63,8 @@ as $$
 $$;
 comment on function publish.return_lost_jobs(text[], text) is
   'Runs of these kinds, or of this job, whose lease ran out or whose session, and with it their '
-  'advisory lock, is gone: failed with error "lost", and due at once. One that saved no data '
-  'counts as an attempt; when it was the last, the job is ignored. Returns how many.';
+  'advisory lock, is gone: failed with error "lost". The first since the last success is due at '
+  'once; after that a start comes at the earliest the backoff of that many losses after the last '
+  'start. One that left the data as the lost run before it counts as an attempt; when it was the '
+  'last, the job is ignored. Returns how many.';
 revoke all on function publish.return_lost_jobs(text[], text) from public;

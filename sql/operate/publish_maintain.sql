@@ -27,6 +27,7 @@ begin
   end if;
   perform publish.check_read_committed('publish_maintain', 'a slot''s lock');
   perform publish.trim_delivery(publish_maintain.batch);
+  perform public.publish_job_prune(batch => publish_maintain.batch);
   publish_maintain.busy := not pg_try_advisory_xact_lock(1886741100, 0);
   publish_maintain.rows_pruned := 0;
   publish_maintain.drains_trimmed := 0;
@@ -49,8 +50,9 @@ end
 $$;
 comment on function public.publish_maintain(int, interval) is
   'Empties drained outbox slots, trims the drain history to 10,000 rows and ten minutes, and '
-  'prunes: tombstones older than tombstone_retention, and rows of kinds with a retention, at most '
-  'batch of each. busy = true: a drain was running and nothing was pruned or trimmed. '
+  'prunes: tombstones older than tombstone_retention, rows of kinds with a retention, and finished '
+  'jobs as publish_job_prune does, at most batch of each. busy = true: a drain was running and '
+  'nothing but jobs and deliveries was pruned or trimmed. '
   'Errors: PT400 bad argument, or not READ COMMITTED.';
 revoke all on function public.publish_maintain(int, interval) from public;
 grant execute on function public.publish_maintain(int, interval) to publish_worker, publish_admin;

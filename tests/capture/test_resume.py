@@ -12,7 +12,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from helpers import begin, drain, drain_all, one, pid, until, waits
+
+from pgpublish import capture, cli, jobs
 
 KEYS = 3000
 
@@ -29,6 +32,11 @@ def db(connect: Any) -> Any:
     db.execute("insert into t select n, 'v' from generate_series(1, %s) as n", [KEYS])
     db.execute("reset session_replication_role")
     return db
+
+
+@pytest.fixture
+def run(url: str) -> Any:
+    return lambda *arguments: CliRunner().invoke(cli.main, ["--database-url", url, *arguments])
 
 
 def job(db: Any, id: str) -> Any:
@@ -75,6 +83,112 @@ def test_a_command_that_is_ended_goes_on_after_the_last_page(
         assert json.loads(out)["missing"] == KEYS
         assert again.returncode == 6
     assert job(db, f"{work}:t").status == "succeeded"
+
+
+class Stop(BaseException):
+    pass
+
+
+def stop_after(db: Any, work: str, keys: int, **settings: object) -> str:
+    """What a command leaves that is stopped after so many keys; since when it counts."""
+
+    def advance(count: int) -> None:
+        nonlocal keys
+        keys -= count
+        if keys < 0:
+            raise Stop
+
+    begin, pages = {
+        "backfill": (capture.begin_backfill, capture.backfill_pages),
+        "verify": (capture.begin_verify, capture.verify_pages),
+    }[work]
+
+    def walk() -> None:
+        with jobs.start(db, f"{work}:t", kind=f"{work} command", data={"kind": "t"}) as job:
+            begin(db, job, batch=10, **settings)
+            pages(db, job, advance)
+
+    with pytest.raises(Stop):
+        walk()
+    found = job(db, f"{work}:t").data
+    assert (found["done"] > 0, found["after"] is not None) == (True, True)
+    since: str = found["since"]
+    return since
+
+
+def test_a_verify_that_goes_on_says_since_when_it_counts(db: Any, run: Any) -> None:
+    since = stop_after(db, "verify", 50, repair=False)
+    result = run("verify", "t")
+    assert f"verify t goes on after 50 keys, begun {since}" in result.stderr
+    assert result.stdout.startswith(f"t: {KEYS:,} keys checked since {since}, {KEYS:,} missing")
+    (said,) = map(json.loads, run("verify", "t", "--json").stdout.splitlines())
+    assert said["since"] > since
+
+
+@pytest.mark.parametrize("work", ["backfill", "verify"])
+@pytest.mark.parametrize(
+    ("change", "arguments"),
+    [
+        ("select publish_define('t', 't_feed', '{v}')", []),
+        ("select publish_define('t', 't_feed', schema_version => 2)", []),
+        (
+            "drop view t_feed; create view t_feed as select 'k' || id as id, v from t;"
+            "grant select on t_feed to publish_owner",
+            [],
+        ),
+        ("", ["--again"]),
+    ],
+    ids=["another key", "another version", "a key of another type", "asked for"],
+)
+def test_a_walk_begins_anew_when_what_it_was_under_has_changed(
+    db: Any, run: Any, work: str, change: str, arguments: list[str]
+) -> None:
+    db.execute("update t set v = id")
+    stop_after(db, work, 50, **({"repair": False} if work == "verify" else {}))
+    db.execute(change)
+    result = run(work, "t", "--json", *arguments)
+    assert "goes on" not in result.stderr
+    found = json.loads(result.stdout)
+    assert found.get("checked", found.get("marked")) == KEYS
+    assert job(db, f"{work}:t").data["done"] == KEYS
+
+
+def test_a_verify_begins_anew_when_it_is_to_repair_or_is_an_hour_old(db: Any, run: Any) -> None:
+    stop_after(db, "verify", 50, repair=False)
+    repaired = run("verify", "t", "--repair", "--json")
+    assert "goes on" not in repaired.stderr
+    assert json.loads(repaired.stdout)["repaired"] == KEYS
+    for age, goes_on in [("59 minutes", True), ("61 minutes", False)]:
+        since = stop_after(db, "verify", 50, repair=False)
+        db.execute("update publish.job set saved_at = now() - %s::interval", [age])
+        found = run("verify", "t", "--json")
+        assert ("goes on" in found.stderr) is goes_on
+        assert (json.loads(found.stdout)["since"] == since) is goes_on
+
+
+def test_a_worker_does_not_go_on_with_what_a_command_left(db: Any) -> None:
+    since = stop_after(db, "verify", 50, repair=False)
+    jobs.add(db, "mine", "verify", {"kind": "t"})
+    mine = jobs._start(db, None, ["verify", "backfill"], "w", 60)
+    assert mine is not None
+    assert mine.id == "mine"
+    assert jobs._start(db, None, ["verify", "backfill"], "w", 60) is None
+    assert job(db, "verify:t").data["since"] == since
+
+
+def test_a_walk_that_is_lost_before_its_first_page_got_no_further(db: Any, connect: Any) -> None:
+    jobs.add(db, "verify", "verify", {"kind": "t"})
+    attempts = []
+    for _ in range(3):
+        doomed = connect()
+        started = jobs._start(doomed, "verify", None, "w", 3600)
+        assert started is not None
+        capture.begin_verify(doomed, started)
+        doomed.close()
+        until(lambda: one(db, "select lock from publish.job_activity") == "lost")
+        db.execute("select publish.return_lost_jobs('{verify}')")
+        attempts.append(job(db, "verify").attempts)
+    assert attempts == [0, 1, 2]
 
 
 def test_a_backfill_whose_backend_is_killed_inside_a_page_goes_on_before_it(

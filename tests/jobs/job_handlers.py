@@ -92,3 +92,31 @@ def paused_at_the_end(conn: Connection, job: Job) -> None:
 @jobs.handler("exits")
 def exits(conn: Connection, job: Job) -> None:
     raise SystemExit("bad input")
+
+
+@jobs.handler("frozen")
+def frozen(conn: Connection, job: Job) -> None:
+    """The first run stops its process between a save and the commit of it."""
+    if job.attempt == 1:
+        with conn.transaction():
+            job.save(at="frozen")
+            signal.raise_signal(signal.SIGSTOP)
+
+
+@jobs.handler("unruly")
+def unruly(conn: Connection, job: Job) -> None:
+    """Leaves behind what data.statements set, and a connection in another mode."""
+    conn.autocommit = not job.data.get("open", False)
+    for statement in job.data["statements"]:
+        conn.execute(statement.encode())
+
+
+@jobs.handler("shows")
+def shows(conn: Connection, job: Job) -> None:
+    """Keeps what its session is like."""
+    found = conn.execute(
+        "select current_user = session_user, current_setting('search_path'),"
+        " current_setting('statement_timeout'),"
+        " nullif(current_setting('my.setting', true), ''), to_regclass('pg_temp.mine')::text"
+    ).fetchone()
+    job.update(session=[*(found or ()), conn.autocommit])

@@ -101,6 +101,21 @@ def test_a_worker_paused_past_its_lease_cannot_settle_even_if_nobody_took_over(
     assert errors(db) == ["lost"]
 
 
+def test_a_worker_that_freezes_between_a_save_and_its_commit_holds_its_job_no_longer_than_a_lease(
+    db: Connection, work: Background
+) -> None:
+    add(db, "j", "frozen")
+    worker = work("frozen", "--lease", "1")
+    frozen = "select from publish.job_activity where state = 'idle in transaction'"
+    until(lambda: db.execute(frozen).fetchone() is not None)
+    assert state(db) == ("running", None, 1)
+    until(lambda: one(db, "select lock from publish.job_activity") == "lost")
+    assert outcome(work("frozen"))["status"] == "succeeded"
+    worker.send_signal(signal.SIGCONT)
+    assert outcome(worker)["status"] == "lost"
+    assert errors(db) == ["lost"]
+
+
 def test_a_run_whose_backend_was_terminated_is_written_down_as_failed(
     db: Connection, connect: Connect
 ) -> None:

@@ -227,6 +227,111 @@ def test_a_save_in_a_transaction_commits_or_not_with_the_work(
     assert one(db, "select max(n) from work") == 2
 
 
+def test_on_a_connection_without_autocommit_a_save_commits_what_is_open(
+    db: Connection, connect: Connect
+) -> None:
+    db.execute("create table work (n int)")
+    done = "select (select array_agg(n) from work), (select data -> 'n' from publish.job)"
+    conn = connect(autocommit=False)
+    with pytest.raises(ValueError, match="no"), jobs.start(conn, "j", lease=3600) as job:
+        conn.execute("insert into work values (1)")
+        job.save(n=1)
+        assert db.execute(done).fetchone() == ([1], 1)
+        assert one(db, "select publish_job_beat('j', %s)", job.token) is not None
+        with conn.transaction():
+            conn.execute("insert into work values (2)")
+            job.save(n=2)
+            assert db.execute(done).fetchone() == ([1], 1)
+        assert db.execute(done).fetchone() == ([1, 2], 2)
+        conn.execute("insert into work values (3)")
+        raise ValueError("no")
+    assert db.execute(done).fetchone() == ([1, 2], 2)
+    assert row(db)["status"] == "failed"
+
+
+def test_a_save_that_cannot_commit_is_the_jobs_failure(db: Connection, connect: Connect) -> None:
+    db.execute("create table work (n int primary key deferrable initially deferred)")
+    conn = connect(autocommit=False)
+    with pytest.raises(DatabaseError) as failed, jobs.start(conn, "j") as job:
+        conn.execute("insert into work values (1), (1)")
+        job.save(n=1)
+    assert failed.value.sqlstate == "23505"
+    assert (row(db)["status"], row(db)["data"]) == ("failed", {})
+
+
+def test_a_save_that_is_rolled_back_is_not_in_data(db: Connection, connect: Connect) -> None:
+    conn = connect()
+    with jobs.start(conn, "j") as job:
+        job.save(n=1)
+        with pytest.raises(ZeroDivisionError), conn.transaction():
+            job.save(n=2)
+            assert job.data == {"n": 2}
+            _ = 1 / 0
+        assert job.data == {"n": 1}
+        with conn.transaction():
+            job.save(n=3)
+            with pytest.raises(ZeroDivisionError), conn.transaction():
+                job.save(n=4)
+                _ = 1 / 0
+            assert job.data == {"n": 3}
+        assert job.data == {"n": 3}
+
+
+def test_a_body_that_leaves_its_session_unable_to_settle_has_failed(
+    db: Connection, connect: Connect
+) -> None:
+    conn = connect()
+    with pytest.raises(DatabaseError) as failed, jobs.start(conn, "j"):
+        conn.execute("set role publish_reader")
+    assert failed.value.sqlstate == "42501"
+    assert (row(db)["status"], error_names(db)) == ("failed", ["42501"])
+    assert one(conn, "select current_user") == "publish_reader"  # the session is the caller's
+
+
+def test_an_exception_that_cannot_be_told_is_written_down_all_the_same(db: Connection) -> None:
+    class Broken(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    with pytest.raises(Broken), jobs.start(db, "j"):
+        raise Broken
+    assert row(db)["status"] == "failed"
+    assert "Broken" in error_names(db)[0]
+
+
+def test_a_job_whose_last_attempt_was_lost_is_refused_and_can_be_retried(
+    db: Connection, connect: Connect
+) -> None:
+    def lose() -> None:
+        doomed = connect()
+        jobs.add(db, "j", "k", max_attempts=1)
+        assert jobs._start(doomed, "j", None, "w", 3600) is not None
+        doomed.close()
+        until(lambda: one(db, "select lock from publish.job_activity") == "lost")
+
+    lose()
+    with pytest.raises(JobIgnored), jobs.start(db, "j"):
+        pass
+    assert (row(db)["status"], error_names(db)) == ("ignored", ["lost"])
+    jobs.retry(db, "j")
+    lose()
+    jobs.retry(db, "j")
+    assert (row(db)["status"], error_names(db)) == ("pending", ["lost", "lost"])
+
+
+def test_a_cancelled_job_is_not_started_again_while_its_body_is_at_work(
+    db: Connection, connect: Connect
+) -> None:
+    with pytest.raises(StaleToken), jobs.start(connect(), "j") as job:
+        jobs.cancel(db, "j")
+        with pytest.raises(Locked):
+            jobs.retry(db, "j")
+        job.save(n=1)
+    jobs.retry(db, "j")
+    with jobs.start(db, "j") as job:
+        assert job.data == {}
+
+
 def test_a_connection_without_autocommit_commits_on_success_and_rolls_back_on_an_exception(
     db: Connection, connect: Connect
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import select
 import signal
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 from typing import Any, LiteralString
@@ -16,10 +20,11 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import Background, Connect, Connection, Process
 from helpers import PATIENCE, begin, drain_all, one, until
+from psycopg.conninfo import make_conninfo
 
 from pgpublish import capture, cli, jobs
 from pgpublish.database import connect as open_connection
-from pgpublish.errors import BadArgument
+from pgpublish.errors import BadArgument, StaleToken
 
 # Jobs whose body waits for the lock that the test holds.
 BLOCKED: LiteralString = (
@@ -153,17 +158,22 @@ def test_sigterm_hands_a_job_that_saves_back_and_the_next_worker_goes_on(
     assert jobs.job_errors(db, "j") == []
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
+)
 def test_a_second_signal_ends_it_at_once_and_the_job_is_taken_over(
-    db: Connection, work: Background
+    db: Connection, work: Background, number: signal.Signals, code: int
 ) -> None:
     db.execute("select publish_job_add('j', 'stuck', '{\"point\": \"middle\"}')")
-    worker = work("stuck")
-    until(lambda: one(db, "select data ->> 'at' from publish.job") == "middle")
-    worker.send_signal(signal.SIGTERM)
-    until(lambda: not catches(worker, signal.SIGTERM))  # it has had the first
-    worker.send_signal(signal.SIGTERM)
+    db.execute("select publish_job_add('k', 'saves')")
+    worker = work("stuck", "saves", "--concurrency", "2")
+    until(lambda: one(db, "select count(*) from publish.job where data ?| '{at,n}'") == 2)
+    worker.send_signal(number)
+    assert outcome(worker)["status"] == "returned"  # so it has had the first
+    assert worker.poll() is None
+    worker.send_signal(number)
     worker.communicate(timeout=PATIENCE)
-    assert worker.returncode == -signal.SIGTERM
+    assert worker.returncode == code
     assert outcome(work("stuck"))["status"] == "succeeded"
 
 
@@ -175,28 +185,110 @@ def test_an_idle_worker_finds_a_job_that_is_added_later(db: Connection, work: Ba
     end(worker)
 
 
-def test_it_removes_old_jobs(db: Connection, connect: Connect, url: str) -> None:
+def test_it_removes_old_jobs_in_passes_until_none_is_left(
+    db: Connection, connect: Connect, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     db.execute(
-        "insert into publish.job (id, kind, status, created_at, finished_at) values"
-        " ('old', 'quick', 'succeeded', now() - interval '9 days', now() - interval '8 days')"
+        "insert into publish.job (id, kind, status, created_at, finished_at)"
+        " select 'old' || n, 'quick', 'succeeded', now() - interval '9 days',"
+        "        now() - interval '8 days' from generate_series(1, 5) n"
     )
-    stop = Event()
-
-    def clock() -> float:
-        if one(db, "select count(*) from publish.job") == 0:
-            stop.set()
-        return 0.0
-
+    monkeypatch.setattr(jobs, "PRUNE", 2)
     jobs.HANDLERS.setdefault("nothing", lambda conn, job: None)
+    stop, conn = Event(), connect(options="-c publish.job_retention=7days")
     with jobs.heart(lambda: open_connection(url)) as beating:
         began = begin(
-            lambda: jobs.work(
-                connect(), ["nothing"], stop, beating=beating, keep=timedelta(days=7), clock=clock
-            )
+            lambda: jobs.work(conn, ["nothing"], stop, beating=beating, clock=lambda: 0.0)
         )
         until(lambda: one(db, "select count(*) from publish.job") == 0)
         stop.set()
         began.result(PATIENCE)
+
+
+UNRULY = [
+    "set role publish_reader", "set search_path to nowhere", "set statement_timeout to '1h'",
+    "set my.setting to 'on'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({"statements": ["create temp table mine ()", *UNRULY]}, "succeeded"),
+        ({"statements": ["create temp table mine ()", *UNRULY], "open": True}, "succeeded"),
+        ({"statements": ["create temp table mine ()", *UNRULY, "select 1 / 0"]}, "failed"),
+        ({"statements": ["begin", *UNRULY, "select 1 / 0"]}, "failed"),
+    ],
+    ids=["success", "success in a transaction", "failure", "failure in a transaction"],
+)
+def test_what_a_body_sets_reaches_neither_its_settling_nor_the_next_job(
+    db: Connection, work: Background, data: dict[str, Any], status: str
+) -> None:
+    jobs.add(db, "a", "unruly", data, priority=1)
+    jobs.add(db, "b", "shows")
+    worker = work("unruly", "shows")
+    assert [outcome(worker)["status"] for _ in range(2)] == [status, "succeeded"]
+    (found,) = jobs.listing(db, id="b")
+    assert found["data"]["session"] == [True, '"$user", public', "0", None, None, True]
+    end(worker)
+
+
+def test_the_advisory_lock_is_held_when_a_session_is_tidied(
+    db: Connection, connect: Connect
+) -> None:
+    conn = connect()
+    with jobs.start(conn, "j"):
+        jobs._tidy(conn)
+        assert one(db, "select lock from publish.job_activity") == "held"
+
+
+def test_a_lease_that_is_kept_no_more_is_told(
+    db: Connection, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(StaleToken), jobs.start(connect(), "j", lease=1) as job:
+        jobs.cancel(db, "j")
+        until(lambda: "job 'j': its lease is kept no more" in caplog.text)
+        job.save()
+
+
+@pytest.mark.parametrize("body", ["async def f(conn, job): pass", "def f(conn, job): yield",
+                                  "async def f(conn, job): yield"])  # fmt: skip
+def test_a_handler_whose_call_would_run_nothing_is_refused(body: str) -> None:
+    made: dict[str, Any] = {}
+    exec(body, made)
+    with pytest.raises(BadArgument):
+        jobs.handler("lazy")(made["f"])
+    assert "lazy" not in jobs.HANDLERS
+
+
+@pytest.fixture
+def worker_url(admin: Connection, url: str) -> Iterator[str]:
+    """This test's database for a login that is a member of publish_worker and nothing else."""
+    admin.execute("create role only_a_worker login in role publish_worker")
+    yield make_conninfo(url, user="only_a_worker")
+    admin.execute("drop role only_a_worker")
+
+
+def test_the_shipped_jobs_and_the_commands_run_as_a_member_of_publish_worker_only(
+    db: Connection, background: Background, worker_url: str
+) -> None:
+    db.execute(
+        "create table thing (id int primary key); insert into thing values (1), (2);"
+        "create view thing_feed as select id from thing;"
+        "select publish_define('thing', 'thing_feed'); delete from publish.rescan;"
+    )
+    jobs.add(db, "b", "backfill", {"kind": "thing"}, priority=1)
+    jobs.add(db, "v", "verify", {"kind": "thing", "repair": True})
+    worker = background("work", "backfill", "verify", "--json", database_url=worker_url)
+    assert [outcome(worker)["status"] for _ in range(2)] == ["succeeded"] * 2
+    end(worker)
+    assert jobs.listing(db, id="v")[0]["data"]["pending"] == 2
+    for command, code in [(["backfill", "thing"], 0), (["drain", "--once"], 0), (["verify"], 0),
+                          (["jobs"], 0), (["jobs", "show", "v"], 0),
+                          (["jobs", "cancel", "v"], 1)]:  # fmt: skip
+        process = background(*command, database_url=worker_url)
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == code, errors
 
 
 def test_a_timeout_between_jobs_ends_no_worker(db: Connection, connect: Connect, url: str) -> None:
@@ -248,7 +340,7 @@ def test_a_walk_that_is_killed_does_every_page_once(
     db: Connection, work: Background, kills: int
 ) -> None:
     """A page and how far it is are committed together: none is missed and none done twice."""
-    jobs.add(db, "j", "walk", {"total": 600})
+    db.execute("select publish_job_add('j', 'walk', '{\"total\": 600}', backoff_min => '1 ms')")
     count = "select count(*) from done"
     for _ in range(kills):
         before = one(db, count)
@@ -277,9 +369,8 @@ def test_a_backfill_runs_as_a_job(db: Connection, work: Background) -> None:
     jobs.add(db, "backfill:thing", "backfill", {"kind": "thing", "batch": 10})
     assert outcome(work("backfill"))["status"] == "succeeded"
     assert drain_all(db) == 25
-    assert jobs.listing(db)[0]["data"] == {
-        "kind": "thing", "batch": 10, "after": None, "done": 25, "total": 25,
-    }  # fmt: skip
+    data = jobs.listing(db)[0]["data"]
+    assert (data["after"], data["done"], data["total"]) == (None, 25, 25)
 
 
 # --- looking after jobs
@@ -315,6 +406,55 @@ def test_jobs_lists_shows_cancels_and_retries(
     with jobs.start(connect(), "good"):
         assert run("jobs", "retry", "good").exit_code == 5
     assert run("jobs", "--kind", "none").stdout == ""
+
+
+def test_what_could_steer_a_terminal_is_written_out(
+    db: Connection, run: Callable[..., Result]
+) -> None:
+    evil = "a\x1b[31m\x9b\u202e\r"
+    with jobs.start(db, evil, kind=evil, worker=evil, max_attempts=1, skip_error=True) as job:
+        raise ValueError(evil)
+    for arguments in [("jobs",), ("jobs", "show", evil), ("jobs", "retry", evil),
+                      ("jobs", "cancel", evil), ("jobs", "cancel", evil),
+                      ("jobs", "show", "no " + evil)]:  # fmt: skip
+        result = run(*arguments)
+        assert "\\x1b[31m" in result.output, arguments
+        assert not set(evil) & set(result.output) - set("a[31m"), arguments
+    assert job.attempt == 1
+
+
+def test_watch_on_a_terminal_shows_a_bar_that_moves(connect: Connect, url: str) -> None:
+    ours, theirs = pty.openpty()
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "pgpublish", "--database-url", url, "jobs", "watch",
+         "--interval", "0.05"], stdout=theirs, stderr=theirs,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = ""
+
+    def until_shown(text: str) -> None:
+        nonlocal shown
+        while text not in shown:
+            assert select.select([ours], [], [], PATIENCE)[0], shown
+            shown += os.read(ours, 4096).decode()
+        shown = ""
+
+    try:
+        with jobs.start(connect(), "long", worker="night shift") as job:
+            job.save(done=1, total=4)
+            until_shown("[#####---------------]  25% 1/4")
+            job.save(done=2)
+            until_shown("[##########----------]  50% 2/4")
+            until_shown("1 running")
+            until_shown("night shift")
+        until_shown("0 running")
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(PATIENCE) == 0
+    finally:
+        watch.kill()
+        watch.wait()
+        os.close(ours)
 
 
 def test_watch_follows_what_runs(connect: Connect, background: Background) -> None:

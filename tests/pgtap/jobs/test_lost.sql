@@ -1,6 +1,6 @@
 -- Runs whose lease ran out or whose lock is gone, cancelled jobs, and retries.
 begin;
-select plan(47);
+select plan(77);
 
 create function pg_temp.start(id text, client_pid int default null) returns bigint
 language sql as $$
@@ -51,10 +51,48 @@ select results_eq($$select s.id, s.attempt, s.data from publish_job_start(kinds 
                   $$values ('far', 1, '{"a": 1, "at": 1}'::jsonb)$$,
                   'it goes on from there, and the lost run is not counted');
 select lives_ok($$select pg_temp.expire('far')$$, 'lost again, this time without progress');
-select throws_ok($$select publish_job_start('far')$$, 'PT410', null, 'that was its last attempt');
-select is_empty($$select publish_job_start(kinds => '{k}')$$, 'for a worker too');
+select is_empty($$select publish_job_start('far')$$, 'by id: that was its last attempt');
 select results_eq($$select s.status from state s where s.id = 'far'$$, $$values ('ignored')$$,
-                  'which writes it down');
+                  'which is written down');
+select throws_ok($$select publish_job_start('far')$$, 'PT410', null, 'and said from then on');
+select is_empty($$select publish_job_start(kinds => '{k}')$$, 'a worker finds nothing');
+select lives_ok($$select publish_job_retry('far')$$, 'put back');
+select isnt(pg_temp.start('far'), null, 'it runs');
+select lives_ok($$select pg_temp.expire('far')$$, 'and is lost on its last attempt once more');
+select lives_ok($$select publish_job_retry('far')$$, 'it can be put back at once');
+select results_eq($$select s.status, s.attempts, s.error from state s where s.id = 'far'$$,
+                  $$values ('pending', 0, 'lost')$$, 'with the loss written down');
+select lives_ok($$select publish_job_cancel('far')$$, 'enough of it');
+
+-- runs that are lost again and again
+create function pg_temp.lose(id text, data jsonb) returns text language plpgsql as $$
+begin
+  perform publish_job_beat(lose.id, pg_temp.start(lose.id), lose.data);
+  perform pg_temp.expire(lose.id);
+  perform publish.return_lost_jobs(null, lose.id);
+  return (select format('%s %s', j.attempts,
+                        case when j.due_at <= clock_timestamp() then 0
+                             else extract(epoch from j.due_at - j.started_at)::int end)
+            from publish.job j where j.id = lose.id);
+end
+$$;
+select ok(pg_temp.add('again', 9), 'a job whose workers die after it saved');
+select is(pg_temp.lose('again', '{"at": 1}'), '0 0', 'the first time it got further: due at once');
+select is(pg_temp.lose('again', '{"at": 1}'), '1 10',
+          'the second time it did not, which counts, and it waits');
+select is_empty($$select publish_job_start(kinds => '{k}')$$, 'for workers too');
+select is(pg_temp.lose('again', '{"at": 2}'), '1 20', 'further: not counted, but it waits longer');
+select is(pg_temp.lose('again', '{"at": 3}'), '1 40', 'and longer');
+select isnt(pg_temp.start('again'), null, 'it runs');
+select lives_ok($$update publish.job j set started_at = started_at - interval '5 minutes'
+                   where j.id = 'again'$$, 'for minutes');
+select lives_ok($$select pg_temp.expire('again')$$, 'and is lost');
+select results_eq($$select s.id, s.attempt from publish_job_start(kinds => '{k}') s$$,
+                  $$values ('again', 3)$$, 'it goes on at once: it ran for longer than the wait');
+select lives_ok($$select publish_job_done('again', j.token) from publish.job j
+                   where j.id = 'again'$$, 'success');
+select is(pg_temp.lose('again', '{"at": 4}'), '0 0', 'forgets the losses');
+select lives_ok($$select publish_job_cancel('again')$$, 'enough of it');
 
 -- the advisory lock
 select ok(pg_temp.add('lock'), 'a job');
@@ -77,9 +115,23 @@ select results_eq($$select * from state s where s.id = 'lock'$$,
 select throws_ok($$select publish_job_beat('lock', j.token) from publish.job j
                     where j.id = 'lock'$$, 'PT409', null, 'its worker is told at the next beat');
 select is(publish_job_cancel('lock'), false, 'cancelled twice is once');
+select throws_ok($$select publish_job_retry('lock')$$, 'PT423', null,
+                 'without a lock its body may be at work as long as its lease runs');
+select lives_ok($$select pg_temp.expire('lock')$$, 'which ends');
 select throws_ok($$select publish_job_cancel('nope')$$, 'PT404', null, 'an unknown job');
 select ok(pg_temp.add('waiting'), 'a job that waits');
 select is(publish_job_cancel('waiting'), true, 'is cancelled too');
+
+select ok(pg_temp.add('held'), 'a job');
+create temp table held as select pg_temp.start('held', pg_backend_pid()) as token;
+select is(publish_job_cancel('held'), true, 'that holds its lock is cancelled');
+select throws_ok($$select publish_job_retry('held')$$, 'PT423', null, 'its body is at work');
+select ok((select pg_advisory_unlock(1886741101, publish.job_lock(h.token)) from held h),
+          'until the lock is gone');
+select lives_ok($$select publish_job_retry('held')$$, 'then it is put back');
+select is(publish_job_cancel('held'), true, 'and cancelled while it waits');
+select lives_ok($$select publish_job_retry('held')$$, 'it is put back at once');
+select lives_ok($$select publish_job_cancel('held')$$, 'enough of it');
 
 -- retry
 select lives_ok($$select publish_job_retry('lock')$$, 'an ignored job is put back');

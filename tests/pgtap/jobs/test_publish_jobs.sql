@@ -1,6 +1,6 @@
 -- publish_jobs, job_activity and publish_job_prune.
 begin;
-select plan(30);
+select plan(38);
 
 select volatility_is('public', 'publish_jobs', 'stable', 'stable');
 select is_empty('select publish_jobs()', 'no job');
@@ -68,33 +68,56 @@ select results_eq(
 
 -- prune
 select is(pg_get_function_arguments('publish_job_prune'::regproc),
-          'retention interval DEFAULT ''30 days''::interval, batch integer DEFAULT 10000',
+          'retention interval DEFAULT NULL::interval, batch integer DEFAULT 10000',
           'arguments and defaults');
 select is(publish_job_prune(), 0, 'young jobs stay');
 update publish.job j set created_at = now() - interval '40 days',
                          finished_at = now() - interval '31 days'
  where j.finished_at is not null;
 update publish.job j set created_at = now() - interval '40 days' where j.id in ('j3', 'j5');
+update publish.job j set finished_at = now() - interval '29 days' where j.id = 'j2';
 insert into publish.job_error (id, attempt, error, message) values ('j1', 1, 'E', 'of long ago');
 insert into publish.job (id, kind, status, created_at, finished_at)
 select 'old' || n, 'k', 'succeeded', now() - interval '50 days', now() - interval '31 days'
   from generate_series(1, 5) n;
 insert into publish.job (id, kind, status, created_at, finished_at)
-values ('again', 'k', 'succeeded', now() - interval '90 days', now() - interval '1 day');
-select is(publish_job_prune('35 days'), 0, 'what succeeded less long ago stays');
+values ('again', 'k', 'succeeded', now() - interval '90 days', now() - interval '1 day'),
+       ('gave up', 'k', 'ignored', now() - interval '50 days', now() - interval '31 days');
+insert into publish.job_error (id, attempt, error, message, at)
+select e.id, 1, 'E', e.message, now() - e.age
+  from (values ('again', 'old', interval '31 days'), ('again', 'older', '32 days'),
+               ('again', 'young', '29 days'), ('j3', 'old', '31 days')) as e (id, message, age);
+select is(publish_job_prune('35 days'), 0, 'what finished less long ago stays');
+set local publish.job_retention = '35 days';
+select is(publish_job_prune(), 0, 'also by the setting publish.job_retention');
+set local client_min_messages = error;
+set local publish.job_retention = 'a while';
+select is(publish.job_retention(), '30 days', 'one that is no time is not taken');
+set local publish.job_retention = '-1 day';
+select is(publish.job_retention(), '30 days', 'nor one below zero');
+set local publish.job_retention = '';
 select is(publish_job_prune(batch => 2), 2, 'older ones go, at most batch');
-select is(publish_job_prune(), 4, 'and the rest');
+select is(publish_job_prune(), 5, 'and the rest');
 select results_eq('select j.id from publish_jobs() j order by j.id',
                   $$values ('again'), ('j2'), ('j3'), ('j4'), ('j5'), ('j6')$$,
-                  'what did not succeed, or succeeded lately, is there');
+                  'what is not finished, or finished lately, is there');
+select results_eq('select e.message from publish_job_errors(''again'') e', $$values ('young')$$,
+                  'of a job that recurs old errors are gone');
+select is((select count(*) from publish_job_errors('j3')), 1::bigint,
+          'of one that has not come to its end none is');
 select is((select count(*) from publish.job_error e where e.id = 'j1'), 0::bigint,
           'a pruned job''s errors are gone');
-select is((select count(*) from publish_job_errors('j2')), 2::bigint, 'an ignored one''s stay');
-select is(publish_job_prune('0'), 1, 'retention 0: whatever succeeded');
+select is((select count(*) from publish_job_errors('j2')), 2::bigint, 'a younger one''s stay');
+select results_eq('select m.rows_pruned from publish_maintain() m', $$values (0)$$, 'publish_maintain');
+select is((select count(*) from publish_jobs()), 6::bigint, 'keeps what is young');
+update publish.job j set finished_at = now() - interval '31 days' where j.id = 'again';
+select results_eq('select m.rows_pruned from publish_maintain() m', $$values (0)$$,
+                  'when it has got old');
+select is_empty($$select from publish.job j where j.id = 'again'$$, 'publish_maintain removes it');
+select is(publish_job_prune('0'), 1, 'retention 0: whatever is finished');
 select throws_ok($$select publish_job_prune('-1 s')$$, 'PT400', null, 'a negative retention');
-select throws_ok($$select publish_job_prune(null)$$, 'PT400', null, 'none');
 select throws_ok($$select publish_job_prune(batch => 0)$$, 'PT400', null, 'batch 0');
-select is((select count(*) from publish_jobs()), 5::bigint, 'nothing else was removed');
+select is((select count(*) from publish_jobs()), 4::bigint, 'nothing else was removed');
 select is((select count(*) from publish.job_activity), 2::bigint, 'and what runs goes on');
 
 do $$
