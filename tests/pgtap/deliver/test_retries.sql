@@ -51,7 +51,7 @@ select is(bool_and(w <= interval '1 min') and max(w) > interval '40 s', true,
           'up to backoff_max')
   from (select publish.retry_wait(1000, '10 s', '1 min') as w from generate_series(1, 200)) r;
 
-select is(bool_and(w <= interval '1 year'), true, 'however often, however long')
+select is(bool_and(w <= interval '365.25 days'), true, 'however often, however long')
   from (values (30), (60), (2000000000)) as a (attempts)
  cross join lateral publish.retry_wait(a.attempts, '1 year', '1 year') as w;
 
