@@ -72,7 +72,8 @@ comment on column publish.job.losses is
   'Runs since the last success whose worker died: the more, the longer the next start is from the '
   'last one.';
 comment on column publish.job.lost_hash is
-  'sha256 of data when a run was last lost: a lost run that got no further counts as an attempt.';
+  'sha256 of data when a run was last lost, or began a walk anew: a lost run that got no further '
+  'counts as an attempt.';
 comment on index publish.job_due_idx is 'publish_job_start: the next job of a kind that is due.';
 comment on index publish.job_status_idx is
   'publish_jobs; runs whose worker is gone (publish_job_start); publish_job_prune.';

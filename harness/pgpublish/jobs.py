@@ -42,6 +42,7 @@ MAX_WAIT_S = 1.0  # between two looks of an idle worker, which doubles its wait 
 PRUNE_EVERY_S = 600.0
 PRUNE = 10_000  # jobs in a transaction
 CLOSE_S = 15.0
+HELD_S = 1.0
 TIDY = "reset session authorization; reset role; reset all; close all; unlisten *; discard temp"
 SETTINGS = ("autocommit", "isolation_level", "read_only", "deferrable")  # of a connection
 LOG = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Job:
     token: int
     attempt: int
     max_attempts: int
-    _data: dict[str, Any]
+    _data: Any
     _conn: Connection = field(repr=False)
     _stop: Event = field(default_factory=Event, repr=False)
     _unsure: bool = field(default=False, repr=False)  # what was saved last may be rolled back
@@ -76,18 +77,26 @@ class Job:
         """As it was when the job started, with what was saved since and not rolled back.
 
         Asks the database after a save in a transaction, as that may not have been committed.
+        Raises BadArgument for what jsonb takes and Python's json does not: numbers of over 4,300
+        digits, nesting a thousand deep.
         """
         if self._unsure and self._conn.info.transaction_status in (
             TransactionStatus.IDLE, TransactionStatus.INTRANS,
         ):  # fmt: skip
             self.reload()
+        if not isinstance(self._data, dict):
+            raise BadArgument(
+                "the job's data is more than Python can read",
+                detail=f"job {self.id!r}: {self._data[:60]} …",
+                hint="See it with psql: select data from publish_jobs(id => …)",
+            )
         return self._data
 
     def reload(self) -> None:
         """Reads data again: somebody else may have saved in this run's name."""
-        row = _transact(self._conn, "select data from public.publish_jobs(id => %s)", self.id)
+        row = _transact(self._conn, "select data::text from public.publish_jobs(id => %s)", self.id)
         if row is not None:
-            self._data = row[0]
+            self._data = _loads(row[0])
         self._unsure = _in_transaction(self._conn)
 
     def save(self, **data: Any) -> None:
@@ -114,7 +123,7 @@ class Job:
         if _in_transaction(self._conn):
             self._unsure = True
         else:
-            self._data.update(data)
+            self.data.update(data)
             self.check()
 
     def update(self, **data: Any) -> None:
@@ -313,14 +322,15 @@ def listing(
     oldest_first: bool = False,
     id: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows of publish_jobs. Raises BadArgument."""
-    return rows(
+    """Rows of publish_jobs; data is text where Python cannot read it. Raises BadArgument."""
+    found = rows(
         conn,
         "select id, kind, status, priority, attempts, max_attempts, due_at, worker, error, message,"
-        " created_at, started_at, beat_at, finished_at, data"
+        " created_at, started_at, beat_at, finished_at, data::text"
         " from public.publish_jobs(%s, %s, %s, %s, %s)",
         status, kind, batch, oldest_first, id,
     )  # fmt: skip
+    return [row | {"data": _loads(row["data"])} for row in found]
 
 
 def job_errors(conn: Connection, id: str, *, batch: int = 100) -> list[dict[str, Any]]:
@@ -329,8 +339,11 @@ def job_errors(conn: Connection, id: str, *, batch: int = 100) -> list[dict[str,
 
 
 def activity(conn: Connection) -> list[dict[str, Any]]:
-    """Rows of publish.job_activity: who runs what."""
-    return rows(conn, "select * from publish.job_activity order by since, id")
+    """Rows of publish.job_activity: who runs what, with data as in listing."""
+    found = rows(
+        conn, "select a.*, a.data::text as json from publish.job_activity a order by since, id"
+    )
+    return [row | {"data": _loads(row.pop("json"))} for row in found]
 
 
 def cancel(conn: Connection, id: str) -> bool:
@@ -446,7 +459,7 @@ def _start(
     try:
         row = _transact(
             conn,
-            "select id, kind, data, token, attempt, max_attempts"
+            "select id, kind, data::text, token, attempt, max_attempts"
             " from public.publish_job_start(%s, %s, %s, %s, %s)",
             id, kinds, worker, timedelta(seconds=lease), conn.info.backend_pid,
         )  # fmt: skip
@@ -457,18 +470,20 @@ def _start(
     if row is None:
         return None
     id, kind, data, token, attempt, max_attempts = row
-    return Job(id, kind, token, attempt, max_attempts, data, conn)
+    return Job(id, kind, token, attempt, max_attempts, _loads(data), conn)
 
 
 def _run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:
-    """A worker's run of a job by its handler; raises nothing but what is not an Exception."""
+    """A worker's run of a job by its handler; raises nothing but KeyboardInterrupt."""
     began, status, told = clock(), "succeeded", None
     try:
         with _running(job, beating, lease, tidy=True):
             HANDLERS[job.kind](job._conn, job)
     except Returned:
         status = "returned"
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         status = "lost" if job._lost else getattr(error, "_job_status", "failed")
         told = f"{_error_name(error)}: {_message(error)}"
     return Outcome(job.id, job.kind, job.attempt, status, clock() - began, told)
@@ -486,24 +501,36 @@ def _running(
     beating.watch(job, lease)
     try:
         yield
+        if _is_held(job._conn):
+            raise BadArgument(
+                "the body left its connection busy",
+                detail=f"job {job.id!r}",
+                hint="Read a stream to its end, or close it.",
+            )
         beating.forget(job)
         if tidy:
             _tidy(job._conn)
         _done(job)
     except BaseException as error:
         beating.forget(job)
-        _roll_back(job._conn)
-        if tidy:
-            with suppress(PublishError):
-                _tidy(job._conn)
-        if not isinstance(error, Exception | SystemExit):  # stopped: not the job's failure
-            _settle(job, beating, "select public.publish_job_release(%s, %s)")
-            raise
-        if job._lost:
-            raise
-        _fail(job, beating, error)  # also when it exits: it has not done its work
-        if not skip_error:
-            raise
+        held = _is_held(job._conn)
+        if not held:
+            _roll_back(job._conn)
+            if tidy:
+                with suppress(PublishError):
+                    _tidy(job._conn)
+        try:
+            if isinstance(error, Returned | KeyboardInterrupt):  # stopped: not the job's failure
+                _settle(job, beating, "select public.publish_job_release(%s, %s)")
+                raise
+            if job._lost:
+                raise
+            _fail(job, beating, error)  # also when it exits: it has not done its work
+            if not skip_error:
+                raise
+        finally:
+            if held:
+                job._conn.close()  # nothing else frees it; not sooner, as the job's lock is its
 
 
 def _tidy(conn: Connection) -> None:
@@ -533,7 +560,8 @@ def _done(job: Job) -> None:
             job._conn.commit()
         except psycopg.Error as error:
             raise translate(error) from error
-    job._data.update(job._at_the_end)
+    if isinstance(job._data, dict):
+        job._data.update(job._at_the_end)
     job._unsure = False
 
 
@@ -562,11 +590,13 @@ def _settle(
     with suppress(PublishError):
         try:
             try:
-                return _transact(job._conn, query, *arguments)
+                if not job._conn.lock.locked():
+                    return _transact(job._conn, query, *arguments)
             except (StaleToken, NotDefined):
                 raise
             except PublishError:
-                return beating.settle(query, *arguments)
+                pass
+            return beating.settle(query, *arguments)
         except (StaleToken, NotDefined):
             job._lost = True
     return None
@@ -610,6 +640,22 @@ def _json(data: Mapping[str, Any]) -> str:
             hint="PostgreSQL's jsonb has no place for it: take it out.",
         )
     return text
+
+
+def _loads(text: str) -> Any:
+    """The value of JSON text; the text itself where Python cannot read it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _is_held(conn: Connection) -> bool:
+    """Whether a stream that was not read to its end, or another thread, keeps it busy."""
+    if conn.lock.acquire(timeout=HELD_S):
+        conn.lock.release()
+        return False
+    return True
 
 
 def _in_transaction(conn: Connection) -> bool:

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import click
 from tabulate import tabulate
@@ -161,16 +161,19 @@ def summary(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def progress(data: dict[str, Any]) -> str:
+def progress(data: Any) -> str:
     """data.done of data.total as a bar, where a job keeps them."""
-    done, total = data.get("done"), data.get("total")
-    if isinstance(done, bool) or not isinstance(done, int | float):
+    if not isinstance(data, dict) or not is_count(done := data.get("done")):
         return ""
-    if isinstance(total, bool) or not isinstance(total, int | float) or total <= 0:
+    if not is_count(total := data.get("total")) or total == 0:
         return f"{done:,}"
-    part = max(0.0, min(1.0, done / total))
+    part = min(1.0, done / total)
     filled = int(part * BAR)
     return f"[{'#' * filled}{'-' * (BAR - filled)}] {part:4.0%} {done:,}/{total:,}"
+
+
+def is_count(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15
 
 
 @jobs.command()

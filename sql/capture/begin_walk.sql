@@ -1,5 +1,5 @@
 -- A position counts only for what it was taken under: the same definition, the same wish to repair.
--- A run that is lost before its first page leaves the data as the one before did: it counts.
+-- A run that is lost before its first page has got no further, whatever is new in its data.
 create or replace function publish.begin_walk(
   id text,
   token bigint,
@@ -40,9 +40,12 @@ begin
                    || jsonb_build_object(
                         'after', null, 'done', 0, 'under', v_under,
                         'total', publish.estimated_keys(v_data ->> 'kind'),
-                        'since', case when v_job.losses > 0 and v_data ->> 'done' = '0'
-                                      then v_data -> 'since'
-                                      else to_jsonb(clock_timestamp()) end) end);
+                        'since', clock_timestamp()) end);
+  if not v_goes_on then
+    update publish.job j
+       set lost_hash = sha256(convert_to(j.data::text, 'UTF8'))
+     where j.id = v_job.id and j.token = v_job.token;
+  end if;
   return v_goes_on;
 end
 $$;

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -188,7 +189,16 @@ def test_a_walk_that_is_lost_before_its_first_page_got_no_further(db: Any, conne
         until(lambda: one(db, "select lock from publish.job_activity") == "lost")
         db.execute("select publish.return_lost_jobs('{verify}')")
         attempts.append(job(db, "verify").attempts)
-    assert attempts == [0, 1, 2]
+        grown = 10_000 * len(attempts)  # a new total is no progress
+        db.execute("insert into t select %s + n from generate_series(1, 2000) n", [grown])
+    assert attempts == [1, 2, 3]
+    db.execute("update publish.job set due_at = now()")
+    db.execute("select publish.return_lost_jobs('{verify}')")
+    again = jobs._start(db, "verify", None, "w", 60)
+    assert again is not None
+    before = one(db, "select clock_timestamp()")
+    capture.begin_verify(db, again)
+    assert datetime.fromisoformat(again.data["since"]) >= before
 
 
 def test_a_backfill_whose_backend_is_killed_inside_a_page_goes_on_before_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from threading import Event
 
@@ -120,3 +121,21 @@ def shows(conn: Connection, job: Job) -> None:
         " nullif(current_setting('my.setting', true), ''), to_regclass('pg_temp.mine')::text"
     ).fetchone()
     job.update(session=[*(found or ()), conn.autocommit])
+
+
+@jobs.handler("streams")
+def streams(conn: Connection, job: Job) -> None:
+    """Fails with a stream open that its traceback keeps alive."""
+    stream = conn.cursor().stream("select generate_series(1, 1000000)")
+    next(stream)
+    raise ValueError("bad row")
+
+
+@jobs.handler("cancelled")
+def cancelled(conn: Connection, job: Job) -> None:
+    raise asyncio.CancelledError
+
+
+@jobs.handler("reads")
+def reads(conn: Connection, job: Job) -> None:
+    conn.execute("insert into done values (%s, %s)", [job.id, str(job.data)])

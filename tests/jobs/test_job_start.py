@@ -288,6 +288,20 @@ def test_a_body_that_leaves_its_session_unable_to_settle_has_failed(
     assert one(conn, "select current_user") == "publish_reader"  # the session is the caller's
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_block_that_leaves_a_stream_open_has_failed_and_hangs_nowhere(
+    connect: Connect, db: Connection, fails: bool
+) -> None:
+    conn = connect()
+    with pytest.raises(ValueError if fails else BadArgument), jobs.start(conn, "j"):
+        stream = conn.cursor().stream("select generate_series(1, 1000000)")
+        next(stream)
+        if fails:
+            raise ValueError
+    assert conn.closed
+    assert error_names(db) == ["ValueError" if fails else "pgpublish.errors.BadArgument"]
+
+
 def test_an_exception_that_cannot_be_told_is_written_down_all_the_same(db: Connection) -> None:
     class Broken(Exception):
         def __str__(self) -> str:

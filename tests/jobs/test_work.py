@@ -22,7 +22,7 @@ from conftest import Background, Connect, Connection, Process
 from helpers import PATIENCE, begin, drain_all, one, until
 from psycopg.conninfo import make_conninfo
 
-from pgpublish import capture, cli, jobs
+from pgpublish import capture, cli, jobs, jobs_cli
 from pgpublish.database import connect as open_connection
 from pgpublish.errors import BadArgument, StaleToken
 
@@ -68,6 +68,16 @@ def catches(process: Process, number: signal.Signals) -> bool:
     return bool(int(mask, 16) >> (number - 1) & 1)
 
 
+@pytest.mark.parametrize("data", ["{}", '{"total": 3, "done": 1' + "0" * 400 + "}", '{"done": -1}'])
+def test_data_that_is_no_progress_shows_none(
+    db: Connection, run: Callable[..., Result], data: str
+) -> None:
+    db.execute("select publish_job_add('j', 'quick', %s::jsonb)", [data])
+    row = json.loads(run("jobs", "--json").stdout)
+    assert jobs_cli.progress(row["data"]) == ""
+    assert run("jobs").exit_code == 0
+
+
 def test_it_runs_what_is_due_by_priority_and_leaves_other_kinds_alone(
     db: Connection, work: Background
 ) -> None:
@@ -100,20 +110,38 @@ def test_a_job_that_fails_stops_nothing_else_and_is_tried_again_when_due(
     assert all("job_handlers.py" in e["traceback"] for e in rows)
 
 
-def test_a_body_that_exits_has_failed_and_ends_no_worker(db: Connection, work: Background) -> None:
+@pytest.mark.parametrize(
+    ("kind", "error", "data"),
+    [
+        ("exits", "SystemExit", "{}"),
+        ("cancelled", "asyncio.exceptions.CancelledError", "{}"),
+        ("streams", "ValueError", "{}"),
+        ("reads", "pgpublish.errors.BadArgument", '{"n": ' + "9" * 5000 + "}"),
+        ("reads", "pgpublish.errors.BadArgument", '{"a": ' + "[" * 3000 + "]" * 3000 + "}"),
+    ],
+    ids=["exits", "is cancelled", "leaves a stream", "reads 5,000 digits", "reads 3,000 levels"],
+)
+def test_a_body_that_ends_oddly_has_failed_and_ends_no_worker(
+    db: Connection, work: Background, run: Callable[..., Result], kind: str, error: str, data: str
+) -> None:
     db.execute(
-        "select publish_job_add('e', 'exits', priority => 1, max_attempts => 2,"
-        " backoff_min => '1 ms', backoff_max => '1 ms')"
+        "select publish_job_add('e', %s, %s::jsonb, priority => 1, max_attempts => 2,"
+        " backoff_min => '1 ms', backoff_max => '1 ms')",
+        [kind, data],
     )
     db.execute("select publish_job_add('q', 'quick')")
-    worker = work("exits", "quick")
+    worker = work(kind, "quick")
     told = [outcome(worker) for _ in range(3)]
     assert Counter((o["id"], o["status"]) for o in told) == {
         ("e", "failed"): 1, ("e", "ignored"): 1, ("q", "succeeded"): 1,
     }  # fmt: skip
-    end(worker)
-    errors = [(e["error"], e["message"]) for e in jobs.job_errors(db, "e")]
-    assert errors == [("SystemExit", "bad input")] * 2
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == 0
+    assert [e["error"] for e in jobs.job_errors(db, "e")] == [error, error]
+    for listing in (["jobs"], ["jobs", "show", "e"], ["jobs", "show", "e", "--json"]):
+        result = run(*listing)
+        assert (result.exit_code, result.exception) == (0, None)
 
 
 def test_concurrency_runs_so_many_jobs_at_a_time(db: Connection, work: Background) -> None:
