@@ -49,7 +49,8 @@ begin
       union all
       select d.source_id
         from publish.delayed d
-       where d.kind = unsettled.kind and d.available_at <= clock_timestamp()
+       where d.kind = unsettled.kind
+         and d.available_at <= clock_timestamp() + interval '10 seconds' -- see put_off_locked
     ) u
    where u.source_id in (select unnest(unsettled.source_ids));
   if v_read = c_most then

@@ -28,6 +28,7 @@ declare
   v_walked boolean := false;
   v_batch record;
   v_keys record;
+  v_locked text[];
   v_done record;
 begin
   perform publish.check_batch(publish_drain.batch);
@@ -98,9 +99,16 @@ begin
     v_keys.scanned := 0;
   end if;
 
-  perform publish.hold_tables(to_regclass(k.view))
-     from publish.kind k
-    where k.view is not null and k.kind = any (v_keys.kinds[:v_keys.scanned]);
+  v_locked := array(
+    select k.kind
+      from publish.kind k
+     where k.view is not null and k.kind = any (v_keys.kinds[:v_keys.scanned])
+       and not publish.try_hold_tables(to_regclass(k.view)));
+  if v_locked <> '{}' then
+    select p.* into v_keys
+      from publish.put_off_locked(v_locked, v_keys.scanned, v_keys.kinds, v_keys.source_ids,
+                                  v_keys.seqs, v_keys.payloads, v_keys.deleted, v_keys.headers) p;
+  end if;
   select a.* into v_done
     from publish.apply_batch(v_state.head, v_began, v_keys.scanned, v_keys.kinds,
                              v_keys.source_ids, v_keys.seqs, v_keys.payloads, v_keys.deleted,

@@ -25,6 +25,14 @@ begin
     delete from publish.rescan r where r.rescan_id = v_walk.rescan_id;
     return true; -- no view to walk; another kind may wait
   end if;
+  if not publish.try_hold_tables((select to_regclass(k.view)
+                                    from publish.kind k
+                                   where k.kind = v_walk.kind)) then
+    update publish.rescan r
+       set next_page_at = clock_timestamp() + interval '5 seconds'
+     where r.rescan_id = v_walk.rescan_id;
+    return true; -- another kind may wait
+  end if;
   v_batch := least(walk_rescan.batch, v_walk.page);
   begin
     if v_walk.published_after is null then

@@ -274,17 +274,13 @@ def test_whatever_error_a_view_raises_for_a_key_is_that_keys_alone(db):
         assert set(feed(db, state)) == {"1", "2", "4", "5"}
 
 
-@pytest.mark.parametrize(
-    ("setting", "sqlstate"), [("statement_timeout", "57014"), ("lock_timeout", "55P03")]
-)
-def test_a_timeout_is_no_poison_and_loses_nothing(db, connect, setting, sqlstate):
+def test_a_timeout_is_no_poison_and_loses_nothing(db, connect):
     db.execute("insert into fraction select i from generate_series(1, 5) i")
     with connect() as other:
         other.execute("begin; lock table fraction")
-        db.execute(f"set {setting} = '100ms'".encode())
-        with pytest.raises(psycopg.Error) as failed:
+        db.execute("set statement_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled):
             drain(db)
-        assert failed.value.sqlstate == sqlstate
         other.execute("rollback")
     assert quarantine(db) == {}
     assert drain_all(db) == 5

@@ -6,7 +6,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from helpers import PATIENCE, begin, drain, drain_all, feed, one, pid, until, waits
+from helpers import (
+    PATIENCE,
+    begin,
+    drain,
+    drain_all,
+    feed,
+    one,
+    pid,
+    quarantine,
+    until,
+    waits,
+)
 
 SCHEMA = """
 create table author (id int primary key, name text);
@@ -117,3 +128,32 @@ def test_a_view_that_cannot_be_asked_waits_for_no_table_and_stops_no_other_kind(
     )
     done = drain(db)
     assert (done.published, done.quarantined) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("author", "update article set title = 'new' where id < 30"),
+        ("article", "update author set name = 'Bob'"),
+        ("article", "select publish_define('article', 'article_feed', schema_version => 2)"),
+    ],
+    ids=["marks", "a lookup", "a walk"],
+)
+def test_a_table_that_is_locked_for_long_holds_up_no_other_kind(
+    db: Any, connect: Any, table: str, change: str
+) -> None:
+    db.execute("set statement_timeout = '20s'; select publish_define('note')")
+    altering = connect(autocommit=False)
+    altering.execute(f"lock table {table} in access exclusive mode".encode())
+    db.execute(change.encode())
+    db.execute("select publish_enqueue('note', 'n', '1')")
+    drain_all(db)
+    assert feed(db, "note") == {"n": 1}
+    altering.rollback()
+    sums = verify(db)
+    assert (sums.differences, quarantine(db)) == (None, {})
+    db.execute("update publish.delayed set available_at = now()")
+    db.execute("update publish.rescan set next_page_at = now()")
+    drain_all(db)
+    assert feed(db, "article") == view(db)
+    assert verify(db).pending == 0
