@@ -135,15 +135,20 @@ def test_a_loop_beside_a_drain_that_runs_waits_and_goes_on(
     assert [report.scanned for report in reports] == [3]
 
 
-def test_a_key_that_times_out_alone_is_set_aside_and_the_others_go_on(
-    db: Connection, connect: Connect
-) -> None:
+def define_with_a_slow_key(db: Connection) -> None:
+    """Kind thing, whose key 3 takes 30 seconds to project."""
     db.execute("create table thing (id int primary key)")
     db.execute(
         "create view thing_feed as"
         " select id, case when id = 3 then pg_sleep(30)::text end as slow from thing"
     )
     db.execute("select publish_define('thing', 'thing_feed')")
+
+
+def test_a_key_that_times_out_alone_is_set_aside_and_the_others_go_on(
+    db: Connection, connect: Connect
+) -> None:
+    define_with_a_slow_key(db)
     db.execute("insert into thing select generate_series(1, 8)")
     for number in range(1, 9):
         db.execute("select publish_enqueue('thing', %s::text)", [number])
@@ -158,12 +163,7 @@ def test_a_key_that_times_out_alone_is_set_aside_and_the_others_go_on(
 def test_of_keys_that_share_an_outbox_row_only_the_one_that_times_out_is_set_aside(
     db: Connection, connect: Connect
 ) -> None:
-    db.execute("create table thing (id int primary key)")
-    db.execute(
-        "create view thing_feed as"
-        " select id, case when id = 3 then pg_sleep(30)::text end as slow from thing"
-    )
-    db.execute("select publish_define('thing', 'thing_feed')")
+    define_with_a_slow_key(db)
     db.execute("select publish_capture('thing', 'thing')")
     db.execute("insert into thing select generate_series(1, 8)")
     assert db.execute("select count(*) from publish.outbox").fetchone() == (1,)
