@@ -53,12 +53,15 @@ create table publish.delayed (
   payload jsonb,
   deleted boolean not null default false,
   headers jsonb,
+  enqueued_at timestamptz,
   constraint delayed_pkey primary key (available_at, seq),
   constraint source_id_is_indexable check (octet_length(source_id) between 1 and 2000)
 );
 comment on table publish.delayed is
   'Enqueues that are not due yet. The drain moves due ones into the outbox, '
   'where they get a new seq, as if they had been enqueued then.';
+comment on column publish.delayed.enqueued_at is
+  'Of marks that a drain put off because a table was being replaced. Null: enqueued for later.';
 comment on index publish.delayed_pkey is 'The drain''s look for due rows.';
 
 create table publish.quarantine (

@@ -31,7 +31,7 @@ comment on column publish.drain.drained is
 comment on column publish.drain.partial_xid is
   'Transaction drained only up to partial_seq: larger than the batch, or the drain''s own.';
 comment on column publish.drain.partial_seq is 'Last row of partial_xid that is drained.';
-comment on column publish.drain.scanned is 'Outbox rows drained.';
+comment on column publish.drain.scanned is 'Marks drained.';
 comment on column publish.drain.keys is
   'Distinct keys among them: published + unchanged + quarantined.';
 comment on column publish.drain.published is 'Keys that changed and got a rev.';

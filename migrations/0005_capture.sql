@@ -10,6 +10,9 @@ comment on column publish.outbox.more is
 comment on column publish.outbox.via is
   'The publish.capture whose lookup turns source_id and more into keys of the kind, in the drain. '
   'Null: they are keys of the kind.';
+alter table publish.delayed
+  add column via int;
+comment on column publish.delayed.via is 'As in publish.outbox.';
 
 create table publish.capture (
   capture_id int generated always as identity,

@@ -1,5 +1,10 @@
-create or replace function publish.mark_published_page(kind text, after text, batch int)
-returns text
+create or replace function publish.mark_published_page(
+  kind text,
+  after text,
+  batch int,
+  out next text,
+  out marked int
+)
 language plpgsql
 as $$
 declare
@@ -12,12 +17,13 @@ begin
        and not p.deleted
      order by p.source_id
      limit mark_published_page.batch);
-  perform publish.mark(mark_published_page.kind, v_page);
-  return case when cardinality(v_page) = mark_published_page.batch
-              then v_page[mark_published_page.batch] end;
+  mark_published_page.marked := publish.mark(mark_published_page.kind, v_page);
+  if cardinality(v_page) = mark_published_page.batch then
+    mark_published_page.next := v_page[mark_published_page.batch];
+  end if;
 end
 $$;
 comment on function publish.mark_published_page(text, text, int) is
-  'Marks the next batch of live published keys above source_id "after" dirty; returns the last '
+  'Marks the next batch of live published keys above source_id "after" dirty; next is the last '
   'one, or null at the end.';
 revoke all on function publish.mark_published_page(text, text, int) from public;

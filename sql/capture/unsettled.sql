@@ -26,6 +26,11 @@ begin
        select o.* from publish.outbox o where (o.xid, o.seq) > (r.lo, r.after) and o.xid < r.hi) o
      cross join lateral unnest(o.source_id || o.more) as m (source_id)
      where o.kind = unsettled.kind
+    union all
+    select d.source_id, d.via
+      from publish.delayed d
+     where d.kind = unsettled.kind
+       and (d.available_at <= clock_timestamp() or d.enqueued_at is not null)
      limit c_most
   ),
   found as materialized (
@@ -46,11 +51,6 @@ begin
       select f.key from found f
       union all
       select q.source_id from publish.quarantine q where q.kind = unsettled.kind
-      union all
-      select d.source_id
-        from publish.delayed d
-       where d.kind = unsettled.kind
-         and d.available_at <= clock_timestamp() + interval '10 seconds' -- see put_off_locked
     ) u
    where u.source_id in (select unnest(unsettled.source_ids));
   if v_read = c_most then

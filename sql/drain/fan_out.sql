@@ -10,6 +10,8 @@ create or replace function publish.fan_out(
   inout deleted boolean[],
   inout headers jsonb[],
   vias int[],
+  locked_kinds text[],
+  locked_vias int[],
   most int,
   out looked_up int
 )
@@ -23,6 +25,8 @@ begin
                           fan_out.deleted, fan_out.headers, fan_out.vias)
                      as u (kind, source_id, seq, payload, deleted, headers, via)
              limit fan_out.scanned) u
+     where u.kind <> all (fan_out.locked_kinds)
+       and (u.via is null or u.via <> all (fan_out.locked_vias))
   ),
   every as (
     select m.kind, m.source_id, m.seq, m.payload, m.deleted, m.headers, false as is_found
@@ -48,9 +52,10 @@ begin
 end
 $$;
 comment on function publish.fan_out(
-  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[], int) is
+  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[], text[], int[], int) is
   'A batch as publish.read_batch returns it, with each mark that names a lookup replaced by the '
-  'keys it finds, at the end; most: of how many to stop, null: never. looked_up: how many were '
-  'found.';
+  'keys it finds, at the end, and without marks of locked kinds and lookups. most: of how many to '
+  'stop, null: never. looked_up: how many were found.';
 revoke all on function publish.fan_out(
-  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[], int) from public;
+  int, text[], text[], bigint[], jsonb[], boolean[], jsonb[], int[], text[], int[], int)
+  from public;

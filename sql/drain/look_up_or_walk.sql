@@ -9,12 +9,6 @@ begin
     values (look_up_or_walk.kind, 'a lookup alone ran into statement_timeout');
     return;
   end if;
-  if not (select coalesce(bool_and(publish.try_hold_tables(r.relid)), true)
-            from publish.lookup_reads(look_up_or_walk.via) as r (relid)) then
-    insert into publish.rescan (kind, reason)
-    values (look_up_or_walk.kind, 'a table that a lookup reads is being replaced');
-    return;
-  end if;
   return query
     select l.key
       from publish.look_up(look_up_or_walk.via, look_up_or_walk.marks, look_up_or_walk.most)

@@ -25,10 +25,10 @@ declare
   v_began timestamptz := clock_timestamp();
   v_state publish.drain;
   v_size int := publish_drain.batch;
-  v_walked boolean := false;
   v_batch record;
   v_keys record;
-  v_locked text[];
+  v_locked_kinds text[];
+  v_locked_vias int[];
   v_done record;
 begin
   perform publish.check_batch(publish_drain.batch);
@@ -56,23 +56,33 @@ begin
     v_state.partial_xid := null;
     v_state.partial_seq := null;
   end if;
-  loop
-    select b.* into v_batch
-      from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
-                              v_size) b;
-    -- A walk takes the room that the batch has left, and a tenth of a full one. A page without
-    -- keys need not be the last one; 0 scanned is to mean that nothing is left.
-    exit when v_walked and v_batch.scanned > 0;
-    v_walked := publish.walk_rescan(
-      greatest(v_size - v_batch.scanned, v_size / 10, 1));
-    exit when not v_walked;
-  end loop;
+  select b.* into v_batch
+    from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
+                            v_size) b;
+  if v_batch.scanned = 0 then
+    return query
+      select publish.walk_rescan(publish_drain.batch), 0, 0, 0, 0, v_state.head, false;
+    return;
+  end if;
+
+  v_locked_kinds := array(
+    select k.kind
+      from publish.kind k
+     where k.view is not null and k.kind = any (v_batch.kinds[:v_batch.scanned])
+       and not publish.try_hold_tables(to_regclass(k.view)));
+  v_locked_vias := array(
+    select distinct u.via
+      from unnest(v_batch.vias[:v_batch.scanned]) as u (via)
+     where u.via is not null
+       and exists (select from publish.lookup_reads(u.via) r (relid)
+                    where not publish.try_hold_tables(r.relid)));
   loop
     v_keys := v_batch;
-    exit when v_batch.vias is null;
+    exit when v_batch.vias is null and v_locked_kinds = '{}';
     select f.* into v_keys
       from publish.fan_out(v_batch.scanned, v_batch.kinds, v_batch.source_ids, v_batch.seqs,
                            v_batch.payloads, v_batch.deleted, v_batch.headers, v_batch.vias,
+                           v_locked_kinds, v_locked_vias,
                            case when v_batch.first_transaction < v_batch.scanned
                                 then publish_drain.batch + 1 end) f;
     exit when v_keys.scanned <= publish_drain.batch or v_batch.first_transaction = v_batch.scanned;
@@ -82,9 +92,10 @@ begin
       from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
                               v_size) b;
   end loop;
-  if v_batch.scanned = 0 then
-    return query select 0, 0, 0, 0, 0, v_state.head, false;
-    return;
+  if v_locked_kinds <> '{}' or v_locked_vias <> '{}' then
+    perform publish.put_off_locked(v_batch.kinds, v_batch.source_ids, v_batch.headers,
+                                   v_batch.vias, v_batch.scanned, v_locked_kinds, v_locked_vias,
+                                   v_batch.oldest);
   end if;
   if v_batch.vias is not null and v_keys.scanned > publish_drain.batch then
     v_keys.scanned := v_keys.scanned - v_keys.looked_up;
@@ -99,16 +110,6 @@ begin
     v_keys.scanned := 0;
   end if;
 
-  v_locked := array(
-    select k.kind
-      from publish.kind k
-     where k.view is not null and k.kind = any (v_keys.kinds[:v_keys.scanned])
-       and not publish.try_hold_tables(to_regclass(k.view)));
-  if v_locked <> '{}' then
-    select p.* into v_keys
-      from publish.put_off_locked(v_locked, v_keys.scanned, v_keys.kinds, v_keys.source_ids,
-                                  v_keys.seqs, v_keys.payloads, v_keys.deleted, v_keys.headers) p;
-  end if;
   select a.* into v_done
     from publish.apply_batch(v_state.head, v_began, v_keys.scanned, v_keys.kinds,
                              v_keys.source_ids, v_keys.seqs, v_keys.payloads, v_keys.deleted,
@@ -123,6 +124,10 @@ begin
             v_done.quarantined,
             clock_timestamp() - v_batch.oldest, clock_timestamp() - v_began, clock_timestamp())
     returning d.scanned, d.keys, d.published, d.unchanged, d.quarantined, d.head, false;
+  -- While others wait, a walk adds a tenth of a batch.
+  perform publish.walk_rescan(
+    case when v_batch.more then greatest(publish_drain.batch / 10, 1)
+         else publish_drain.batch end);
   if v_done.published > 0 then
     perform pg_notify('publish', (v_state.head + v_done.published)::text);
   end if;
@@ -131,8 +136,9 @@ $$;
 comment on function public.publish_drain(int) is
   'Publishes the next marks in the outbox, at most batch of them, and returns one row: marks '
   'scanned, distinct keys, published, unchanged, quarantined, the head rev, and busy = true when '
-  'another drain holds the lock (then nothing was done). A source transaction is cut only if it '
-  'alone is larger than the batch. Notifies channel "publish" with the new head. '
+  'another drain holds the lock (then nothing was done). 0 scanned: nothing is left; scanned '
+  'without keys may be a walk that marked them for the next drain. A source transaction is cut '
+  'only if it alone is larger than the batch. Notifies channel "publish" with the new head. '
   'Errors: PT400 batch below 1, or not READ COMMITTED.';
 revoke all on function public.publish_drain(int) from public;
 grant execute on function public.publish_drain(int) to publish_worker, publish_admin;

@@ -16,6 +16,7 @@ create or replace function publish.read_batch(
   out headers jsonb[],
   out vias int[],
   out first_transaction int,
+  out more boolean,
   out oldest timestamptz,
   out drained pg_snapshot,
   out partial_xid xid8,
@@ -60,6 +61,7 @@ begin
     ) c
    cross join lateral unnest(c.source_id || c.more) as m (source_id);
   read_batch.scanned := coalesce(cardinality(v_xids), 0);
+  read_batch.more := read_batch.scanned > v_fitting;
   if read_batch.scanned = 0 then
     return;
   end if;
@@ -95,7 +97,7 @@ $$;
 comment on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) is
   'The next marks to drain after "state": the first "scanned" elements of parallel arrays, '
   'and the state once they are drained: drained, partial_xid, partial_seq. vias: null where no '
-  'mark asks for a lookup. first_transaction: how many are of the first transaction. batch: marks '
-  'at most. '
+  'mark asks for a lookup. first_transaction: how many are of the first transaction. more: whether '
+  'others wait behind it. batch: marks at most. '
   'oldest: the lowest enqueued_at of what was read.';
 revoke all on function publish.read_batch(publish.drain, pg_snapshot, xid8, int) from public;

@@ -17,8 +17,10 @@ begin
           limit release_due.batch)
       returning d.*
     )
-    insert into publish.outbox (kind, source_id, payload, deleted, headers, enqueued_at)
-    select d.kind, d.source_id, d.payload, d.deleted, d.headers, d.available_at
+    insert into publish.outbox
+      (kind, source_id, via, payload, deleted, headers, enqueued_at)
+    select d.kind, d.source_id, d.via, d.payload, d.deleted, d.headers,
+           coalesce(d.enqueued_at, d.available_at)
       from due d
      order by d.available_at, d.seq;
     get diagnostics v_delayed = row_count;

@@ -24,15 +24,21 @@ declare
 begin
   select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
   v_state.drained := coalesce(v_state.drained, '3:3:');
-  select coalesce(sum(1 + coalesce(cardinality(o.more), 0)), 0),
-         clock_timestamp() - min(o.enqueued_at)
+  select coalesce(sum(w.marks), 0), clock_timestamp() - min(w.enqueued_at)
     into publish_status.depth, publish_status.lag
-    from publish.outbox o
-   where (o.xid >= pg_snapshot_xmax(v_state.drained)
-          or o.xid = any (array(select pg_snapshot_xip(v_state.drained))))
-     and (o.xid = v_state.partial_xid and o.seq <= v_state.partial_seq) is not true;
+    from (
+      select 1 + coalesce(cardinality(o.more), 0) as marks, o.enqueued_at
+        from publish.outbox o
+       where (o.xid >= pg_snapshot_xmax(v_state.drained)
+              or o.xid = any (array(select pg_snapshot_xip(v_state.drained))))
+         and (o.xid = v_state.partial_xid and o.seq <= v_state.partial_seq) is not true
+      union all
+      select 1, d.enqueued_at
+        from publish.delayed d
+       where d.enqueued_at is not null) w;
   publish_status.head := coalesce(v_state.head, 0);
-  publish_status.delayed := (select count(*) from publish.delayed d);
+  publish_status.delayed :=
+    (select count(*) from publish.delayed d where d.enqueued_at is null);
   publish_status.quarantined := (select count(*) from publish.quarantine q);
   publish_status.walks := (select count(*) from publish.rescan r);
   publish_status.epoch := (select e.epoch from publish.epoch e order by e.epoch_no desc limit 1);
@@ -46,7 +52,7 @@ end
 $$;
 comment on function public.publish_status() is
   'One row: head rev; depth, the marks still to drain; lag, the age of the oldest of them '
-  '(null when there is none); delayed and quarantined rows; walks over whole kinds that are asked '
+  '(null when there is none); delayed, what was enqueued for later, and quarantined rows; walks over whole kinds that are asked '
   'for or under way; epoch; floor, the highest pruned rev; '
   'and the last drain that did something.';
 revoke all on function public.publish_status() from public;

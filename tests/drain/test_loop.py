@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Event
+from typing import LiteralString
 
 import pytest
 from conftest import Connect, Connection
@@ -25,15 +26,21 @@ def enqueue(db: Connection, count: int) -> None:
         db.execute("select publish_enqueue('note', %s::text, '{}')", [number])
 
 
+EMPTY: LiteralString = """
+select depth = 0 and not exists (select from publish.rescan r where r.next_page_at <= now())
+  from publish_status()
+"""
+
+
 def run_until_empty(conn: Connection, *, batch: int) -> tuple[list[Drained], list[str]]:
-    """The loop, stopped by the first look at the clock after the outbox is empty."""
+    """The loop, stopped by the first look at the clock when nothing is to be drained or walked."""
     reports: list[Drained] = []
     warnings: list[str] = []
     stop = Event()
 
     def clock() -> Iterator[float]:
         for tick in range(1_000_000):
-            if conn.execute("select depth from publish_status()").fetchone() == (0,):
+            if conn.execute(EMPTY).fetchone() == (True,):
                 stop.set()
             yield tick / 1000
         raise AssertionError("the loop did not get through")
@@ -180,7 +187,7 @@ def slow(db: Connection) -> Connection:
     """Kind slow, of which key 3 is shown only after 30 seconds, and kind quick."""
     db.execute("create table thing (id int primary key)")
     db.execute(
-        "create function slowly(id int) returns boolean language plpgsql as"
+        "create function slowly(id int) returns boolean stable language plpgsql as"
         " $$ begin if id = 3 then perform pg_sleep(30); end if; return true; end $$"
     )
     db.execute("create view slow_feed as select id from thing where slowly(id)")
@@ -225,29 +232,57 @@ def test_a_retry_of_a_key_that_times_out_costs_live_changes_one_drain(
     assert slow.execute("select attempts from publish.quarantine").fetchone() == (2,)
 
 
-def test_a_table_locked_for_long_ends_no_loop_and_loses_nothing(
+def test_a_table_locked_for_long_costs_other_kinds_no_timeout_and_loses_nothing(
     slow: Connection, connect: Connect
 ) -> None:
+    slow.execute("select publish_define('note')")
     slow.execute("select publish_enqueue('quick', '1')")
+    slow.execute("select publish_enqueue('note', '1', '{}')")
     altering = connect(autocommit=False)
     altering.execute("lock table thing in access exclusive mode")
     stop, warnings = Event(), []
 
-    def warn(message: str) -> None:
-        warnings.append(message)
-        if len(warnings) == 4:
-            altering.rollback()
-
     def report(drained: Drained) -> None:
-        stop.set()
+        if drained.published:
+            stop.set()
 
     loop = connect()
-    loop.execute("set statement_timeout = '200ms'")
-    drain.run(loop, stop, batch=2, warn=warn, report=report)
-    slow.execute("update publish.quarantine set next_attempt_at = now()")
+    loop.execute("set statement_timeout = '5s'")
+    drain.run(loop, stop, batch=1, warn=warnings.append, report=report)
+    assert warnings == []
+    status = slow.execute(
+        "select depth, delayed, quarantined, lag > '0' from publish_status()"
+    ).fetchone()
+    assert status == (1, 0, 0, True), "what was put off is still to be drained"
+    altering.rollback()
+    slow.execute("update publish.delayed set available_at = now()")
     list(drain.drain_all(loop))
-    assert slow.execute("select count(*) from publish.published").fetchone() == (1,)
-    assert slow.execute("select count(*) from publish.quarantine").fetchone() == (0,)
+    assert slow.execute("select count(*) from publish.published").fetchone() == (2,)
+
+
+def test_a_slow_key_that_a_walk_marks_stops_no_walk(slow: Connection, connect: Connect) -> None:
+    slow.execute("create view each_feed as select id, slowly(id) as slow from thing")
+    slow.execute("select publish_define('slow', 'each_feed', schema_version => 2)")
+    loop = connect()
+    loop.execute("set statement_timeout = '300ms'")
+    run_until_empty(loop, batch=4)
+    slow.execute("update publish.rescan set next_page_at = now()")
+    run_until_empty(loop, batch=4)
+    slow.execute("update publish.rescan set next_page_at = now()")
+    run_until_empty(loop, batch=4)
+    published = slow.execute("select count(*) from publish.published where kind = 'slow'")
+    assert published.fetchone() == (7,)
+    assert slow.execute("select source_id from publish.quarantine").fetchall() == [("3",)]
+    assert slow.execute("select count(*) from publish.rescan").fetchone() == (0,)
+
+
+def test_a_page_of_a_walk_that_was_put_off_grows_again(slow: Connection, connect: Connect) -> None:
+    slow.execute("insert into thing select generate_series(9, 300)")
+    slow.execute("select publish_define('quick', 'quick_feed', schema_version => 2)")
+    slow.execute("update publish.rescan set page = 1")
+    drains = list(drain.drain_all(connect(), 500))
+    assert sum(drained.published for drained in drains) == 300
+    assert len(drains) < 20
 
 
 def test_the_batch_grows_back_also_where_a_row_holds_32_keys(

@@ -67,6 +67,7 @@ select lives_ok($$select publish_define('article', 'app.shown', schema_version =
 select results_eq($$select r.kind from publish.rescan r$$, $$values ('article')$$,
                   'a new schema_version asks the drain to walk the kind');
 select lives_ok($$select publish_define('article', 'app.shown', '{lang,id}', 2)$$, 'a new key');
+do $$ begin perform publish_drain(); end $$; -- the walk's page
 select lives_ok('select publish_drain()', 'the next drain walks');
 select bag_eq($$select p.source_id from publish.published p where p.kind = 'article'$$,
               $$values ('["en", "1"]'), ('["en", "2"]')$$,

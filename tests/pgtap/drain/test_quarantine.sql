@@ -83,6 +83,7 @@ select is_empty(
   $$select from publish.quarantine q where q.kind = 'undefined'$$,
   'a key without payload can never be published of it, and waits no longer');
 select lives_ok($$select publish_define('undefined', 'shown')$$, 'it is defined over a view');
+do $$ begin perform publish_drain(); end $$; -- the walk's page
 select lives_ok('select publish_drain()', 'and tried at once again');
 select bag_eq($$select p.source_id from publish.published p where p.kind = 'undefined'$$,
               $$select r.id::text from ratio r$$, 'and published with all the view shows');
