@@ -52,8 +52,8 @@ end
 $$;
 comment on function public.publish_status() is
   'One row: head rev; depth, the marks still to drain; lag, the age of the oldest of them '
-  '(null when there is none); delayed, what was enqueued for later, and quarantined rows; walks over whole kinds that are asked '
-  'for or under way; epoch; floor, the highest pruned rev; '
-  'and the last drain that did something.';
+  '(null when there is none); delayed, what was enqueued for later, and quarantined rows; walks '
+  'over whole kinds that are asked for or under way; epoch; floor, the highest pruned rev; and '
+  'the last drain that did something.';
 revoke all on function public.publish_status() from public;
 grant execute on function public.publish_status() to publish_reader, publish_worker, publish_admin;
