@@ -124,6 +124,10 @@ begin
                                        v_subscription.backoff_max),
                     f.retry_after * interval '1 second') end
         from known f
+       where v_subscription.kinds is null or not exists (
+               select
+                 from publish.published p
+                where p.pub_id = f.pub_id and p.kind <> all (v_subscription.kinds))
       on conflict on constraint parked_pkey do update
          set rev = excluded.rev, attempts = excluded.attempts,
              class = case when excluded.class = 'unsent' then k.class else excluded.class end,
@@ -184,7 +188,8 @@ comment on function public.publish_settle(bigint, jsonb) is
   '[{"pub_id", "rev", "class", "message", "retry_after"}] with a class of encoding, endpoint '
   '(refused, timeout, 5xx, 429), rejected (other 4xx), gone (410: disables the subscription), '
   'unknown, or unsent (not tried: comes again, no attempt counted). Each is parked for a retry, '
-  'the others do not wait for it; after max_attempts it is a dead letter. Where the endpoint '
+  'unless its kind was taken out meanwhile; the others do not wait for it; after max_attempts it '
+  'is a dead letter. Where the endpoint '
   'failed, the lane waits as well, for retry_after or longer, and of those it failed only the one '
   'tried least has an attempt counted. Errors: PT409 the batch is no longer yours; PT400 bad '
   'argument, or a change that is not in the batch. Then nothing was changed.';

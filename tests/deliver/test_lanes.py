@@ -138,6 +138,27 @@ def test_seek_and_lane_changes_fence_batches_in_flight(db: Connection, connect: 
     assert sorted(revs) == list(range(1, 31))
 
 
+@pytest.mark.parametrize("kind", ["rejected", "unsent"])
+def test_a_kind_that_was_taken_out_while_a_batch_was_in_flight_is_never_sent_again(
+    db: Connection, kind: str
+) -> None:
+    """Neither a change that fails for the first time, nor a retry that fails again."""
+    for name in ("open", "secret"):
+        db.execute("select publish_define(%s)", [name])
+        for key in ("1", "2"):
+            enqueue(db, name, key, "1")
+    drain_all(db)
+    subscribe(db, "s", backoff_min="1 us", backoff_max="2 us")
+    first = claim(db, "s", limit=3)
+    settle(db, first, [failure(row, "rejected") for row in first if row.kind == "secret"])
+    batch = claim(db, "s")
+    assert [(row.kind, row.attempts) for row in batch] == [("secret", 1), ("secret", 0)]
+    subscribe(db, "s", kinds=["open"])
+    assert settle(db, batch, [failure(row, kind) for row in batch]).sent == 0
+    assert claim(db, "s") == []
+    assert one(db, "select count(*) from publish.parked") == 0
+
+
 def test_a_lane_change_takes_retries_along(db: Connection) -> None:
     notes(db, 30)
     subscribe(db, "s", lanes=5, backoff_min="1 hour", backoff_max="1 hour")
