@@ -113,7 +113,8 @@ comment on column publish.batch.held_ids is
   'pub_ids in this batch that are retries, or newer changes of dead letters.';
 comment on column publish.batch.claimed is 'Changes in it.';
 comment on column publish.batch.sent is 'Delivered, as its worker said.';
-comment on column publish.batch.failed is 'Not delivered, and parked, unless its kind was taken out meanwhile.';
+comment on column publish.batch.failed is
+  'Not delivered, and parked, unless its kind was taken out meanwhile.';
 comment on column publish.batch.dead is 'Of failed: those that became dead letters.';
 comment on column publish.batch.failures is
   'Batches in a row in which the endpoint failed; above 0 the next batch is one change.';

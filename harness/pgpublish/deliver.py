@@ -31,6 +31,8 @@ from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
 from pgpublish.jobs import Job
 from pgpublish.sinks import Failure, FailureClass, Message, Sink
 
+RETRY_S = 0.1  # until a lost connection is opened again; doubled each time
+RETRY_MAX_S = 10.0
 POLL_S = 5.0  # also without a notification, which a pooler does not pass on
 WAKE_S = 0.25  # how soon a stop is seen
 LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
@@ -81,10 +83,12 @@ class _Time(Loader):
 
 
 def prepare(conn: Connection) -> Connection:
-    """A worker's session: what is only passed on comes as text."""
-    conn.execute("set default_transaction_isolation to 'read committed'")
-    conn.execute("set timezone to 'UTC'")
-    conn.execute("set datestyle to 'ISO'")
+    """A worker's session: what is only passed on comes as text. Raises ConnectionFailed."""
+    call(
+        conn,
+        "select set_config('default_transaction_isolation', 'read committed', false),"
+        " set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false)",
+    )
     conn.adapters.register_loader("jsonb", TextLoader)
     conn.adapters.register_loader("uuid", TextLoader)
     conn.adapters.register_loader("timestamptz", _Time)
@@ -232,6 +236,7 @@ class Worker:
         self.held: dict[int, Claimed] = {}
         self.resting: dict[str, float] = {}
         self.crashed: list[BaseException] = []
+        self.retry_s = RETRY_S  # until the dispatcher's next connection
         self.changed = Event()  # there may be something else to wait for
 
     # --- the dispatcher
@@ -283,6 +288,7 @@ class Worker:
             if now >= look_at:
                 was_idle = self.idle()
                 wait = self.look(conn)
+                self.retry_s = RETRY_S
                 if once and was_idle and self.idle():
                     return
                 earliest = now + (self.clock() - now) * LOOK_SHARE
@@ -306,7 +312,7 @@ class Worker:
         """Takes subscriptions from the queue and delivers a batch of each, until stop is set."""
         kept = Sinks()
         conn: Connection | None = None
-        delay = 0.1
+        delay = RETRY_S
         try:
             while not (stop.is_set() or self.stop.is_set()):
                 name = self.take()
@@ -316,12 +322,12 @@ class Worker:
                 try:
                     conn = conn or prepare(self.connect())
                     more = self.deliver(conn, kept, name)
-                    delay = 0.1
+                    delay = RETRY_S
                 except ConnectionFailed as error:
                     conn = None
                     self.warn(f"connection lost, trying again in {delay:.1f} s: {error.message}")
                     self.stop.wait(delay)
-                    delay = min(delay * 2, 10.0)
+                    delay = min(delay * 2, RETRY_MAX_S)
                 except PublishError as error:
                     self.resting[name] = self.clock() + REST_S
                     parts = [error.message, error.detail, error.hint]
@@ -414,7 +420,7 @@ class Worker:
     ) -> tuple[int, int, int]:
         """Settles on this connection or, if that is lost, on the next one that opens; again after
         a timeout."""
-        delay = 0.1
+        delay = RETRY_S
         while True:
             try:
                 if conn.closed:
@@ -471,22 +477,22 @@ def run(
     pool = [Thread(target=worker.serve, args=(done,), daemon=True) for _ in range(threads)]
     for thread in pool:
         thread.start()
-    delay = 0.1
     try:
         while not stop.is_set():
             try:
                 with prepare(connect()) as conn:
-                    delay = 0.1
                     worker.dispatch(conn, once=once)
                     return
             except (PublishError, psycopg.OperationalError) as error:
-                if isinstance(error, PublishError) and not (
+                fatal = isinstance(error, PublishError) and not (
                     isinstance(error, ConnectionFailed) or retryable(error)
-                ):
+                )
+                if fatal or worker.crashed:
                     raise
+                delay = worker.retry_s
                 warn(f"connection lost, trying again in {delay:.1f} s: {error}")
                 stop.wait(delay)
-                delay = min(delay * 2, 10.0)
+                worker.retry_s = min(delay * 2, RETRY_MAX_S)
     finally:
         done.set()
         for thread in pool:

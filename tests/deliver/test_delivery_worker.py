@@ -11,7 +11,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
+from functools import partial
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import psycopg
@@ -19,7 +20,7 @@ import pytest
 import receiver
 from conftest import Connect, Connection
 from delivery import claim, notes, settle, subscribe
-from helpers import PATIENCE, drain_all, enqueue, one, running_cluster, until
+from helpers import PATIENCE, begin, drain_all, enqueue, one, running_cluster, until
 from psycopg.rows import dict_row, namedtuple_row
 from receiver import Receiver, Request, receiving
 
@@ -506,6 +507,80 @@ def test_a_lost_connection_is_opened_again_and_the_batch_settled(db: Connection,
             endpoint.wait(lambda e: len(e.requests) >= 6)
             until(lambda: settled(db))
     assert [r.data for r in endpoint.requests] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_connection_lost_while_a_thread_opens_it_is_opened_again(
+    db: Connection, url: str
+) -> None:
+    notes(db, 3)
+    cut = Event()
+    warnings: list[str] = []
+    stop = Event()
+
+    def connect() -> database.Connection:
+        conn = database.connect(url)
+        if current_thread() is not runner and not cut.is_set():
+            cut.set()
+            db.execute("select pg_terminate_backend(%s, 10000)", [conn.info.backend_pid])
+        return conn
+
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        runner = Thread(target=deliver.run, args=(connect, stop), daemon=True,
+                        kwargs={"threads": 2, "warn": warnings.append})  # fmt: skip
+        runner.start()
+        try:
+            endpoint.wait(lambda e: len(e.requests) == 3)
+        finally:
+            stop.set()
+            runner.join(PATIENCE)
+    assert cut.is_set()
+    assert len(warnings) == 1
+
+
+def test_a_database_error_that_breaks_a_thread_is_no_lost_connection(
+    db: Connection, url: str
+) -> None:
+    notes(db, 1)
+    stop = Event()
+
+    def report(delivered: deliver.Delivered) -> None:
+        raise psycopg.OperationalError("of a database that keeps the reports")
+
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        running = begin(partial(deliver.run, report=report), lambda: database.connect(url), stop)
+        try:
+            with pytest.raises(psycopg.OperationalError, match="keeps the reports"):
+                running.result(PATIENCE)
+        finally:
+            stop.set()
+
+
+class Waits(Event):
+    """Remembers how long it was to be waited for, and waits less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout or 0.0)
+        return super().wait(0.001)
+
+
+def test_a_server_that_ends_each_session_is_asked_less_and_less(db: Connection, url: str) -> None:
+    db.execute(
+        "create or replace function publish.deliverable(names text[] default null)"
+        " returns table (name text, ready int, wait_s float8) language plpgsql"
+        " as $$ begin perform pg_terminate_backend(pg_backend_pid()); end $$"
+    )
+    stop = Waits()
+    running = begin(deliver.run, lambda: database.connect(url), stop)
+    until(lambda: len(stop.asked) >= 6)
+    stop.set()
+    running.result(PATIENCE)
+    assert stop.asked[:5] == [0.1, 0.2, 0.4, 0.8, 1.6]
 
 
 def test_a_server_restart_in_the_middle_loses_nothing(server_kind: str) -> None:
