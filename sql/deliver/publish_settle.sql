@@ -53,7 +53,7 @@ begin
                                   where b.token = publish_settle.token)
         for no key update;
   end if;
-  v_batch := publish.held_batch(publish_settle.token);
+  v_batch := publish.held_batch(publish_settle.token, locked => true);
   select s.* into v_subscription
     from publish.subscription s
    where s.subscription_id = v_batch.subscription_id;

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread, current_thread
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -205,6 +205,35 @@ def test_slow_endpoints_never_hold_every_thread(
             assert len(bad.requests) == 3
             answered.set()
             until(lambda: settled(db))
+
+
+def test_a_transaction_left_open_on_one_subscription_stops_no_other(
+    db: Connection, url: str, connect: Connect
+) -> None:
+    notes(db, 1)
+    answered = Event()
+
+    def hang(handler: receiver.Handler) -> None:
+        answered.wait(PATIENCE)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    extended: LiteralString = (
+        "select count(*) = 1 from publish.batch b"
+        " where b.settled_at is null and b.lease_until > b.claimed_at + interval '1.2 s'"
+    )
+    admin = connect(autocommit=False)
+    with receiving(lambda request: hang) as bad, receiving() as good:
+        hook(db, bad, "bad", lease="1 s", options={"timeout": 2 * PATIENCE})
+        with working(url):
+            bad.wait(lambda e: e.requests)
+            admin.execute("select publish_pause('bad')")
+            until(lambda: one(db, extended))
+            hook(db, good, "good")
+            good.wait(lambda e: e.requests)
+            admin.rollback()
+            answered.set()
+            until(lambda: settled(db))
+    assert len(bad.requests) == 1
 
 
 def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:

@@ -187,6 +187,42 @@ def test_pause_waits_for_no_delivery_and_nothing_is_claimed_after_it(
     assert claim(db, "s") == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "publish_pause('s')", "publish_resume('s')", "publish_seek('s', 0)",
+        "publish_redrive('s')", "publish_subscribe('s', 'stdout', lanes => 2)",
+    ],
+)  # fmt: skip
+def test_a_lease_is_extended_whoever_leaves_a_transaction_open(
+    db: Connection, connect: Connect, change: str
+) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    batch = claim(db, "s")
+    admin = connect(autocommit=False)
+    admin.execute(f"select {change}".encode())
+    db.execute("set lock_timeout = '1ms'")
+    until_ = one(db, "select publish_extend(%s)", batch[0].token)
+    if "resume" in change:  # it holds the batch's row, and nobody can claim meanwhile
+        assert until_ == batch[0].lease_until
+    else:
+        assert until_ > batch[0].lease_until
+    admin.rollback()
+    assert one(db, "select publish_extend(%s)", batch[0].token) > until_
+
+
+def test_a_lane_that_is_gone_is_extended_for_nobody(db: Connection) -> None:
+    notes(db, 30)
+    subscribe(db, "s", lanes=2)
+    batch = next(b for b in (claim(db, "s"), claim(db, "s")) if b[0].lane == 1)
+    subscribe(db, "s", lanes=1)
+    for stale in ("select publish_settle(%s)", "select publish_extend(%s)"):
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(stale, [batch[0].token])
+        assert caught.value.sqlstate == "PT409"
+
+
 def test_a_410_and_a_seek_do_not_deadlock(db: Connection, connect: Connect) -> None:
     """A 410 writes the subscription, as seek does: both lock it before any lane."""
     notes(db, 30)
