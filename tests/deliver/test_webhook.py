@@ -112,8 +112,8 @@ def test_connections_are_kept_and_messages_sent_concurrently() -> None:
     ("answer", "kind"),
     [
         (200, None), (204, None), (299, None),
-        (301, "endpoint"), (307, "endpoint"), (400, "rejected"), (401, "endpoint"),
-        (403, "rejected"), (404, "endpoint"), (405, "endpoint"), (408, "endpoint"),
+        (301, "endpoint"), (307, "endpoint"), (400, "rejected"), (401, "rejected"),
+        (403, "rejected"), (404, "rejected"), (405, "rejected"), (408, "endpoint"),
         (410, "gone"), (422, "rejected"), (425, "endpoint"),
         (429, "endpoint"), (500, "endpoint"), (503, "endpoint"),
         (receiver.reset, "endpoint"), (receiver.garbage, "endpoint"), (receiver.endless, None),

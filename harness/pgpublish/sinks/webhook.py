@@ -1,8 +1,7 @@
 """Webhooks: CloudEvents over HTTP/1.1, signed as Standard Webhooks says.
 
-2xx is delivered; 410 gone. A wrong URL or token (401, 404, 405, 407), 408, 425, 429 and 5xx are the
-endpoint's failure, as are 3xx (never followed), timeouts and broken answers; any other status
-rejects the one message.
+2xx is delivered; 410 gone; 408, 425, 429 and 5xx are the endpoint's failure, as are 3xx (never
+followed), timeouts and broken answers; any other status rejects the one message.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ CONCURRENCY = 10
 READ = 64 * 1024  # bytes of an answer that are read to keep the connection
 KEPT = 4096  # of these
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # but the tab
-ENDPOINT = (401, 404, 405, 407, 408, 425, 429)  # and 3xx, 5xx
 
 
 class Webhook:
@@ -148,7 +146,7 @@ class Webhook:
         kind: FailureClass = "rejected"
         if status == 410:
             kind = "gone"
-        elif status >= 500 or status < 400 or status in ENDPOINT:
+        elif status >= 500 or status < 400 or status in (408, 425, 429):
             kind = "endpoint"
         wait: float | None = None
         if kind == "endpoint":
