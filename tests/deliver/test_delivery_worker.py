@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -116,6 +117,21 @@ def test_one_poison_message_in_10000_delays_no_other(db: Connection, url: str) -
         (letter,) = cursor.execute("select * from publish_dead_letters()").fetchall()
     assert (letter["rev"], letter["class"], letter["attempts"]) == (5000, "rejected", 3)
     assert "422" in letter["message"]
+
+
+def test_many_changes_the_endpoint_always_breaks_on_delay_no_other(
+    db: Connection, url: str
+) -> None:
+    """More of them than may fail in a row before an endpoint is given up on."""
+    notes(db, 600)
+    with receiving(lambda request: 500 if request.data % 20 == 0 else 200) as endpoint:
+        hook(db, endpoint, max_attempts=4, backoff_min="1 ms", backoff_max="1 hour")
+        with working(url):
+            until(lambda: one(db, "select dead from publish.subscription_state") == 30)
+            until(lambda: settled(db))
+    assert delivered(endpoint) == feed(db)
+    asked = Counter(r.data for r in endpoint.requests)
+    assert all(asked[n] == 1 for n in range(1, 601) if n % 20)
 
 
 def test_a_redriven_dead_letter_is_sent(db: Connection, url: str) -> None:
