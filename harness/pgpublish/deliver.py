@@ -27,7 +27,13 @@ from psycopg.types.string import TextLoader
 from pgpublish import jobs, sinks
 from pgpublish.database import Connection, call, tuples
 from pgpublish.drain import retryable
-from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
+from pgpublish.errors import (
+    BadArgument,
+    ConnectionFailed,
+    MissingPart,
+    PublishError,
+    StaleToken,
+)
 from pgpublish.jobs import Job
 from pgpublish.sinks import Failure, FailureClass, Message, Sink
 
@@ -130,7 +136,7 @@ def settle(conn: Connection, token: int, failures: Sequence[Failure]) -> tuple[i
 
 def shown(failure: Failure, hide: Callable[[str], str]) -> Failure:
     """As a person may see it: hidden before it is cut, so that no part of a secret is left."""
-    return replace(failure, reason=hide(failure.reason[:LOOKED_AT])[:SHOWN])
+    return replace(failure, reason=hide(str(failure.reason)[:LOOKED_AT])[:SHOWN])
 
 
 def _text(reason: str) -> str:
@@ -138,11 +144,13 @@ def _text(reason: str) -> str:
     return reason.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def _finite(seconds: float | None) -> float | None:
-    """A wait that JSON can say: at most a year; None for one that is no number."""
-    if seconds is None or math.isnan(seconds):
+def _finite(seconds: Any) -> float | None:
+    """A wait that JSON can say: at most a year; None for what is no number."""
+    try:
+        wait = float(seconds)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return None if math.isnan(wait) else min(max(wait, 0.0), MAX_RETRY_AFTER_S)
 
 
 class Sinks:
@@ -177,10 +185,9 @@ def _close(sink: Sink) -> None:
         sink.close()
 
 
-def register_sinks(conn: Connection) -> None:
-    """Tells the database the options of third parties' sinks."""
-    for name, options in sinks.third_party().items():
-        call(conn, "select public.publish_register_sink(%s, %s)", name, json.dumps(options))
+def register_sink(conn: Connection, name: str) -> None:
+    """Tells the database the options of a third party's sink. Raises MissingPart, BadArgument."""
+    call(conn, "select public.publish_register_sink(%s, %s)", name, sinks.known_options(name))
 
 
 @jobs.handler("redrive")
@@ -394,9 +401,13 @@ class Worker:
         """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
         halt = _Either(self.stop, claimed.lost)
         try:
-            told = [shown(failure, hide) for failure in sink.send(claimed.messages, halt)]
-            ours = {message.pub_id for message in claimed.messages} if told else set()
-            failures = [failure for failure in told if failure.message.pub_id in ours]
+            told = list(sink.send(claimed.messages, halt))
+            ours = {message.pub_id: message for message in claimed.messages} if told else {}
+            failures = [
+                shown(replace(failure, message=ours[failure.message.pub_id]), hide)
+                for failure in told
+                if failure.message.pub_id in ours
+            ]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             return [shown(Failure(m, "unknown", reason), hide) for m in claimed.messages]
@@ -470,7 +481,11 @@ def run(
     worker = Worker(connect, stop, names=names, threads=threads, batch=batch, report=report,
                     warn=warn, clock=clock)  # fmt: skip
     with connect() as conn:
-        register_sinks(conn)
+        for sink in sinks.third_party():
+            try:
+                register_sink(conn, sink)
+            except (MissingPart, BadArgument) as error:
+                warn(f"{error.message}: {error.detail}")
         for name in names or []:
             call(conn, "select * from publish.sink_of(%s)", name)
     done = Event()

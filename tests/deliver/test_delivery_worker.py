@@ -734,6 +734,37 @@ def test_a_sink_that_answers_nonsense_has_delivered_nothing_we_know_of(
     assert (reports[0].sent, reports[0].failed) == (0, 2)
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"retry_after": "30"}, "rejected: no"),
+        ({"retry_after": "soon"}, "rejected: no"),
+        ({"retry_after": 10**400}, "rejected: no"),
+        ({"reason": None}, "rejected: None"),
+        ({"kind": ["rejected"]}, "unknown: no"),
+        ({"message": "of another rev"}, "rejected: no"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_failure_of_odd_parts_is_settled_for_its_change_alone(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch, odd: dict[str, Any], said: str
+) -> None:
+    notes(db, 2)
+    subscribe(db, "s")
+
+    def told(messages: Sequence[sinks.Message]) -> list[sinks.Failure]:
+        if "message" in odd:
+            odd["message"] = messages[1]._replace(rev="newest")
+        return [sinks.Failure(**{"message": messages[1], "kind": "rejected", "reason": "no"} | odd)]
+
+    monkeypatch.setattr(sinks, "make", lambda name, options: Telling(told))
+    with working(url) as (reports, warnings):
+        until(lambda: reports)
+    assert (reports[0].sent, reports[0].failed) == (1, 1)
+    assert one(db, "select k.\"class\" || ': ' || k.message from publish.parked k") == said
+    assert not warnings
+
+
 def test_failures_of_changes_a_sink_was_not_given_undo_no_delivery(
     db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from conftest import Connection
 from delivery import notes
 from helpers import one
@@ -35,6 +35,17 @@ def pigeon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "loft.jsonl"
 
 
+@pytest.fixture(params=["import nowhere", "raise RuntimeError('no loft')", ""])
+def broken(request: pytest.FixtureRequest, pigeon: Path) -> None:
+    """Beside it, one whose package is broken."""
+    folder = pigeon.parent
+    (folder / "dodo.py").write_text(f"class Dodo: OPTIONS = {{1: set()}}\n{request.param}\n")
+    info = folder / "dodo-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dodo\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pgpublish.sinks]\ndodo = dodo:Dodo\n")
+
+
 def test_a_sink_of_another_package_is_checked_and_delivered_to(
     db: Connection, url: str, pigeon: Path
 ) -> None:
@@ -51,6 +62,29 @@ def test_a_sink_of_another_package_is_checked_and_delivered_to(
     lines = [json.loads(line) for line in pigeon.read_text().splitlines()]
     assert [line["data"] for line in lines] == [1, 2, 3]
     assert one(db, "select behind from publish.subscription_state") == 0
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_sink_that_cannot_be_loaded_stops_no_other(
+    db: Connection, url: str, pigeon: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes(db, 3)
+
+    def subscribe(name: str, sink: str, *options: str) -> Result:
+        arguments = ["--database-url", url, "subscribe", name, sink, *options]
+        return CliRunner().invoke(cli.main, arguments)
+
+    assert subscribe("birds", "pigeon", "-o", f"loft={pigeon}").exit_code == 0
+    refused = subscribe("gone", "dodo")
+    assert refused.exit_code == 1
+    assert "dodo" in refused.stderr
+    warnings: list[str] = []
+    db.execute("insert into publish.sink (sink) values ('dodo')")
+    db.execute("select publish_subscribe('gone', 'dodo')")
+    deliver.run(lambda: database.connect(url), Event(), once=True, warn=warnings.append)
+    assert len(pigeon.read_text().splitlines()) == 3
+    assert warnings
+    assert all("dodo" in warning for warning in warnings)
 
 
 def test_the_database_and_the_package_know_the_same_sinks(db: Connection) -> None:
