@@ -48,6 +48,15 @@ begin
       detail = format('sink %L, option %s', check_sink.sink, v_option),
       hint = format('The sink knows: %s', v_known);
   end if;
+  select string_agg(format('%L', o.key), ', ' order by o.key) into v_option
+    from jsonb_each(check_sink.options) as o
+   where o.key in ('timeout', 'concurrency') and o.value <= '0' and jsonb_typeof(o.value) = 'number';
+  if v_option is not null then
+    raise exception 'the option must be above 0' using
+      errcode = 'PT400',
+      detail = format('sink %L, option %s', check_sink.sink, v_option),
+      hint = 'Leave it out for the default.';
+  end if;
   if check_sink.options ->> 'source' like 'env:%' then
     raise exception 'the source is written by the database, which knows no environment' using
       errcode = 'PT400',

@@ -13,6 +13,7 @@ party's class also names its options, so that publish_subscribe can check them:
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,6 +79,16 @@ class Options:
 
     def number(self, name: str, default: float) -> float:
         return float(self._of(name, default, float))
+
+    def positive(self, name: str, default: float) -> float:
+        """A number above 0: a timeout of none would wait for ever."""
+        value = self.number(name, default)
+        if not 0 < value < math.inf:
+            raise BadArgument(
+                "the option must be above 0", detail=f"Option {name}.",
+                hint="Correct the environment variable or the subscription.",
+            )  # fmt: skip
+        return value
 
     def flag(self, name: str) -> bool:
         value = self.values.get(name, False)

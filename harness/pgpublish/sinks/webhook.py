@@ -59,8 +59,8 @@ class Webhook:
                 "a header holds a line break or another control character",
                 detail="Option headers.", hint="Look for a newline at the end of the variable.",
             )  # fmt: skip
-        self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
-        self.timeout = options.number("timeout", TIMEOUT_S)
+        self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
+        self.timeout = options.positive("timeout", TIMEOUT_S)
         self.allow_private = options.flag("allow_private")
         self.tls = ssl.create_default_context()
         if ca := options.text("ca"):
@@ -164,5 +164,5 @@ def seconds(retry_after: str | None, now: float) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # a year, or a zone, that there is not
         return None
