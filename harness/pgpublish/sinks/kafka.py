@@ -72,7 +72,7 @@ class Kafka:
         outcome: dict[str, KafkaError | None],
         over: Callable[[], bool],
     ) -> None:
-        headers, body = binary(message, "ce_")
+        headers, body = binary(message, "ce_", write=str)  # the Kafka binding: plain UTF-8
         value = None if message.data is None else body
 
         def delivered(error: KafkaError | None, _: object) -> None:
