@@ -117,8 +117,8 @@ comment on column publish.batch.failed is
   'Not delivered, and parked, unless its kind was taken out meanwhile.';
 comment on column publish.batch.dead is 'Of failed: those that became dead letters.';
 comment on column publish.batch.failures is
-  'Batches in a row in which the endpoint failed a change that had not failed before, and 1 or '
-  'more while it fails others; above 0 the next batch is one change.';
+  'Batches in a row in which the endpoint failed a change that had not failed before; at least 1 '
+  'while it fails. Above 0 the next batch is one change.';
 comment on index publish.batch_lane_idx is
   'publish_claim and publish_settle: the newest row of a lane. Newest first, to meet no dead '
   'version.';
