@@ -113,10 +113,12 @@ comment on column publish.batch.held_ids is
   'pub_ids in this batch that are retries, or newer changes of dead letters.';
 comment on column publish.batch.claimed is 'Changes in it.';
 comment on column publish.batch.sent is 'Delivered, as its worker said.';
-comment on column publish.batch.failed is 'Not delivered, and parked.';
+comment on column publish.batch.failed is
+  'Not delivered, and parked, unless its kind was taken out meanwhile.';
 comment on column publish.batch.dead is 'Of failed: those that became dead letters.';
 comment on column publish.batch.failures is
-  'Batches in a row in which the endpoint failed; above 0 the next batch is one change.';
+  'Batches in a row in which the endpoint failed a change that had not failed before; at least 1 '
+  'while it fails. Above 0 the next batch is one change.';
 comment on index publish.batch_lane_idx is
   'publish_claim and publish_settle: the newest row of a lane. Newest first, to meet no dead '
   'version.';
@@ -145,7 +147,8 @@ comment on table publish.parked is
   'No payload: a retry sends the key''s newest change.';
 comment on column publish.parked.rev is 'What was sent when it failed last.';
 comment on column publish.parked.attempts is
-  'Failures that count: of changes the endpoint failed in one batch, only the one tried least.';
+  'Failures that count: where the endpoint took nothing of a batch, or asked for time, only of the '
+  'one tried least.';
 comment on column publish.parked.class is
   'encoding (we cannot write it), endpoint (refused, timeout, 5xx, 429), rejected (other 4xx), '
   'gone (410), unknown, unsent (claimed, not tried), pruned (the change is no longer there).';

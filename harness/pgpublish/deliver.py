@@ -27,10 +27,18 @@ from psycopg.types.string import TextLoader
 from pgpublish import jobs, sinks
 from pgpublish.database import Connection, call, tuples
 from pgpublish.drain import retryable
-from pgpublish.errors import ConnectionFailed, PublishError, StaleToken
+from pgpublish.errors import (
+    BadArgument,
+    ConnectionFailed,
+    MissingPart,
+    PublishError,
+    StaleToken,
+)
 from pgpublish.jobs import Job
 from pgpublish.sinks import Failure, FailureClass, Message, Sink
 
+RETRY_S = 0.1  # until a lost connection is opened again; doubled each time
+RETRY_MAX_S = 10.0
 POLL_S = 5.0  # also without a notification, which a pooler does not pass on
 WAKE_S = 0.25  # how soon a stop is seen
 LOOK_SHARE = 20  # of the time, at most 1/20 goes into looking
@@ -81,10 +89,12 @@ class _Time(Loader):
 
 
 def prepare(conn: Connection) -> Connection:
-    """A worker's session: what is only passed on comes as text."""
-    conn.execute("set default_transaction_isolation to 'read committed'")
-    conn.execute("set timezone to 'UTC'")
-    conn.execute("set datestyle to 'ISO'")
+    """A worker's session: what is only passed on comes as text. Raises ConnectionFailed."""
+    call(
+        conn,
+        "select set_config('default_transaction_isolation', 'read committed', false),"
+        " set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false)",
+    )
     conn.adapters.register_loader("jsonb", TextLoader)
     conn.adapters.register_loader("uuid", TextLoader)
     conn.adapters.register_loader("timestamptz", _Time)
@@ -126,7 +136,7 @@ def settle(conn: Connection, token: int, failures: Sequence[Failure]) -> tuple[i
 
 def shown(failure: Failure, hide: Callable[[str], str]) -> Failure:
     """As a person may see it: hidden before it is cut, so that no part of a secret is left."""
-    return replace(failure, reason=hide(failure.reason[:LOOKED_AT])[:SHOWN])
+    return replace(failure, reason=hide(str(failure.reason)[:LOOKED_AT])[:SHOWN])
 
 
 def _text(reason: str) -> str:
@@ -134,11 +144,13 @@ def _text(reason: str) -> str:
     return reason.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def _finite(seconds: float | None) -> float | None:
-    """A wait that JSON can say: at most a year; None for one that is no number."""
-    if seconds is None or math.isnan(seconds):
+def _finite(seconds: Any) -> float | None:
+    """A wait that JSON can say: at most a year; None for what is no number."""
+    try:
+        wait = float(seconds)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S)
+    return None if math.isnan(wait) else min(max(wait, 0.0), MAX_RETRY_AFTER_S)
 
 
 class Sinks:
@@ -173,10 +185,9 @@ def _close(sink: Sink) -> None:
         sink.close()
 
 
-def register_sinks(conn: Connection) -> None:
-    """Tells the database the options of third parties' sinks."""
-    for name, options in sinks.third_party().items():
-        call(conn, "select public.publish_register_sink(%s, %s)", name, json.dumps(options))
+def register_sink(conn: Connection, name: str) -> None:
+    """Tells the database the options of a third party's sink. Raises MissingPart, BadArgument."""
+    call(conn, "select public.publish_register_sink(%s, %s)", name, sinks.known_options(name))
 
 
 @jobs.handler("redrive")
@@ -232,6 +243,7 @@ class Worker:
         self.held: dict[int, Claimed] = {}
         self.resting: dict[str, float] = {}
         self.crashed: list[BaseException] = []
+        self.retry_s = RETRY_S  # until the dispatcher's next connection
         self.changed = Event()  # there may be something else to wait for
 
     # --- the dispatcher
@@ -283,6 +295,7 @@ class Worker:
             if now >= look_at:
                 was_idle = self.idle()
                 wait = self.look(conn)
+                self.retry_s = RETRY_S
                 if once and was_idle and self.idle():
                     return
                 earliest = now + (self.clock() - now) * LOOK_SHARE
@@ -306,7 +319,7 @@ class Worker:
         """Takes subscriptions from the queue and delivers a batch of each, until stop is set."""
         kept = Sinks()
         conn: Connection | None = None
-        delay = 0.1
+        delay = RETRY_S
         try:
             while not (stop.is_set() or self.stop.is_set()):
                 name = self.take()
@@ -316,12 +329,12 @@ class Worker:
                 try:
                     conn = conn or prepare(self.connect())
                     more = self.deliver(conn, kept, name)
-                    delay = 0.1
+                    delay = RETRY_S
                 except ConnectionFailed as error:
                     conn = None
                     self.warn(f"connection lost, trying again in {delay:.1f} s: {error.message}")
                     self.stop.wait(delay)
-                    delay = min(delay * 2, 10.0)
+                    delay = min(delay * 2, RETRY_MAX_S)
                 except PublishError as error:
                     self.resting[name] = self.clock() + REST_S
                     parts = [error.message, error.detail, error.hint]
@@ -388,9 +401,13 @@ class Worker:
         """What the sink could not deliver. A sink that breaks has delivered nothing we know of."""
         halt = _Either(self.stop, claimed.lost)
         try:
-            told = [shown(failure, hide) for failure in sink.send(claimed.messages, halt)]
-            ours = {message.pub_id for message in claimed.messages} if told else set()
-            failures = [failure for failure in told if failure.message.pub_id in ours]
+            told = list(sink.send(claimed.messages, halt))
+            ours = {message.pub_id: message for message in claimed.messages} if told else {}
+            failures = [
+                shown(replace(failure, message=ours[failure.message.pub_id]), hide)
+                for failure in told
+                if failure.message.pub_id in ours
+            ]
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             return [shown(Failure(m, "unknown", reason), hide) for m in claimed.messages]
@@ -414,7 +431,7 @@ class Worker:
     ) -> tuple[int, int, int]:
         """Settles on this connection or, if that is lost, on the next one that opens; again after
         a timeout."""
-        delay = 0.1
+        delay = RETRY_S
         while True:
             try:
                 if conn.closed:
@@ -464,29 +481,33 @@ def run(
     worker = Worker(connect, stop, names=names, threads=threads, batch=batch, report=report,
                     warn=warn, clock=clock)  # fmt: skip
     with connect() as conn:
-        register_sinks(conn)
+        for sink in sinks.third_party():
+            try:
+                register_sink(conn, sink)
+            except (MissingPart, BadArgument) as error:
+                warn(f"{error.message}: {error.detail}")
         for name in names or []:
             call(conn, "select * from publish.sink_of(%s)", name)
     done = Event()
     pool = [Thread(target=worker.serve, args=(done,), daemon=True) for _ in range(threads)]
     for thread in pool:
         thread.start()
-    delay = 0.1
     try:
         while not stop.is_set():
             try:
                 with prepare(connect()) as conn:
-                    delay = 0.1
                     worker.dispatch(conn, once=once)
                     return
             except (PublishError, psycopg.OperationalError) as error:
-                if isinstance(error, PublishError) and not (
+                fatal = isinstance(error, PublishError) and not (
                     isinstance(error, ConnectionFailed) or retryable(error)
-                ):
+                )
+                if fatal or worker.crashed:
                     raise
+                delay = worker.retry_s
                 warn(f"connection lost, trying again in {delay:.1f} s: {error}")
                 stop.wait(delay)
-                delay = min(delay * 2, 10.0)
+                worker.retry_s = min(delay * 2, RETRY_MAX_S)
     finally:
         done.set()
         for thread in pool:

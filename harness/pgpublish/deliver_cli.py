@@ -26,6 +26,7 @@ from pgpublish.console import (
     with_connection,
 )
 from pgpublish.database import Connection, call
+from pgpublish.sinks import third_party
 
 MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
 SHOWN = ["name", "sink", "status", "cursor", "behind", "lag", "retries", "dead", "workers"]
@@ -157,7 +158,8 @@ def subscribe(
     Of a subscription that exists, what is given is changed; the rest stays, and it goes on where it
     is. Sinks: webhook, redis, nats, rabbitmq, kafka, sqs, stdout, and what you installed.
     """
-    room.register_sinks(conn)
+    if sink in third_party():
+        room.register_sink(conn, sink)
     if from_rev == "head":
         settings["from_rev"] = call(conn, "select public.publish_head()")[0]
     elif from_rev is not None:

@@ -1,5 +1,6 @@
--- The lane's lock is taken before its newest row is read: nobody else claims meanwhile.
-create or replace function publish.held_batch(token bigint) returns publish.batch
+-- With the lane's lock, taken before its newest row is read, nobody else claims meanwhile. Without,
+-- nothing is waited for, and somebody may just be claiming.
+create or replace function publish.held_batch(token bigint, locked boolean) returns publish.batch
 language plpgsql
 as $$
 declare
@@ -7,16 +8,21 @@ declare
   v_newest publish.batch;
 begin
   select b.* into v_asked from publish.batch b where b.token = held_batch.token;
-  perform from publish.lane l
-    where l.subscription_id = v_asked.subscription_id and l.lane = v_asked.lane
-      for no key update;
-  if found then
-    select b.* into v_newest
-      from publish.batch b
-     where b.subscription_id = v_asked.subscription_id and b.lane = v_asked.lane
-     order by b.token desc
-     limit 1;
+  if held_batch.locked then
+    perform from publish.lane l
+      where l.subscription_id = v_asked.subscription_id and l.lane = v_asked.lane
+        for no key update;
   end if;
+  select b.* into v_newest
+    from publish.lane l
+   cross join lateral (
+     select b.*
+       from publish.batch b
+      where b.subscription_id = l.subscription_id and b.lane = l.lane
+      order by b.token desc
+      limit 1
+   ) b
+   where l.subscription_id = v_asked.subscription_id and l.lane = v_asked.lane;
   if v_newest.token is distinct from held_batch.token or held_batch.token is null then
     raise exception 'this batch is no longer yours' using
       errcode = 'PT409',
@@ -28,7 +34,7 @@ begin
   return v_newest;
 end
 $$;
-comment on function publish.held_batch(bigint) is
-  'The batch of this token, its lane locked. A lease that ran out still counts while nobody else '
-  'has claimed. Errors: PT409 somebody has, or the subscription was moved or removed.';
-revoke all on function publish.held_batch(bigint) from public;
+comment on function publish.held_batch(bigint, boolean) is
+  'The batch of this token, its lane locked or not. A lease that ran out still counts while nobody '
+  'else has claimed. Errors: PT409 somebody has, or the subscription was moved or removed.';
+revoke all on function publish.held_batch(bigint, boolean) from public;

@@ -1,6 +1,7 @@
 -- Holds the lane's row lock for this call only; what lasts is the lease. A lane somebody is just
 -- claiming is skipped. READ COMMITTED gives each statement a snapshot taken after that lock. When
 -- nothing is claimed, nothing is written, but for a cursor that steps over what is not for it.
+-- What failed before comes last, so that an endpoint which is given up on has had all the others.
 -- Plans are pinned to indexes that give the order: they are made while nothing is parked.
 create or replace function public.publish_claim(
   subscription text,
@@ -31,6 +32,7 @@ declare
   v_now timestamptz;
   v_limit int;
   v_due int;
+  v_untried boolean;
   v_source text;
   v_epoch publish.epoch;
 begin
@@ -93,8 +95,8 @@ begin
         hint = format('Have its consumer drop what it holds, and send all again: '
                       'select publish_seek(%L, 0)', v_subscription.name);
     end if;
-    -- To an endpoint that failed goes one change, and a retry only if nothing else is there: what
-    -- fails for its own sake delays nothing else.
+    -- To an endpoint that failed goes one change, and one that failed before only if nothing else
+    -- is there: what fails for its own sake delays nothing else.
     v_limit := case when v_state.failures > 0 then 1 else publish_claim.batch end;
     v_due := (v_limit + 1) / 2;
     if v_state.failures > 0 and exists (
@@ -102,6 +104,12 @@ begin
     ) then
       v_due := 0;
     end if;
+    v_untried := v_state.failures > 0 and v_due > 0 and exists (
+      select
+        from publish.parked k
+       where k.subscription_id = v_subscription.subscription_id and k.lane = v_lane
+         and k.next_attempt_at >= v_state.retried_to and k.next_attempt_at <= v_now
+         and k.first_failed_at is null);
     update publish.parked k
        set class = 'pruned', next_attempt_at = null,
            message = 'the change was pruned before it could be sent'
@@ -111,22 +119,24 @@ begin
            from publish.parked d
           where d.subscription_id = v_subscription.subscription_id and d.lane = v_lane
             and d.next_attempt_at >= v_state.retried_to and d.next_attempt_at <= v_now
+            and (not v_untried or d.first_failed_at is null)
           order by d.next_attempt_at
           limit v_due))
        and not exists (select from publish.published p where p.pub_id = k.pub_id);
 
     return query
       with due as materialized (
-        select k.pub_id, k.attempts, k.next_attempt_at
+        select k.pub_id, k.attempts, k.next_attempt_at, k.first_failed_at is not null as again
           from publish.parked k
          where k.subscription_id = v_subscription.subscription_id and k.lane = v_lane
            and k.next_attempt_at >= v_state.retried_to and k.next_attempt_at <= v_now
+           and (not v_untried or k.first_failed_at is null)
          order by k.next_attempt_at
          limit v_due
       ),
       item as (
         select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.headers,
-               p.updated_at, d.attempts, true as held, d.next_attempt_at
+               p.updated_at, d.attempts, true as held, d.again, d.next_attempt_at
           from due d
          cross join lateral (
            select p.*
@@ -137,7 +147,8 @@ begin
          ) p
         union all
         select p.rev, p.kind, p.pub_id, p.schema_version, p.deleted, p.payload, p.headers,
-               p.updated_at, coalesce(k.attempts, 0), k.pub_id is not null, null
+               p.updated_at, coalesce(k.attempts, 0), k.pub_id is not null,
+               k.first_failed_at is not null, null
           from (
             select n.*
               from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_head, v_limit) n
@@ -145,7 +156,7 @@ begin
              limit v_limit - (select count(*) from due)
           ) p
           left join lateral (
-            select k.pub_id, k.attempts
+            select k.pub_id, k.attempts, k.first_failed_at
               from publish.parked k
              where k.subscription_id = v_subscription.subscription_id and k.pub_id = p.pub_id
              limit 1
@@ -181,7 +192,7 @@ begin
                case when e.left_over > 0 or e.fresh >= v_limit - e.due
                     then coalesce(e.last_rev, v_state.cursor) else v_head end,
                v_state.retried_to,
-               case when e.retries < e.due then v_state.retried_to
+               case when e.retries < e.due or v_untried then v_state.retried_to
                     when e.left_over > 0 or e.due >= v_due
                     then coalesce(e.last_retry, v_state.retried_to) else v_now end,
                e.held_ids, e.claimed, v_state.failures,
@@ -205,7 +216,7 @@ begin
         from sized z
        cross join claimed c
        where z.fits
-       order by z.next_attempt_at, z.rev;
+       order by z.again, z.next_attempt_at, z.rev;
     if found then
       return;
     end if;
@@ -214,7 +225,8 @@ end
 $$;
 comment on function public.publish_claim(text, text, int) is
   'Leases a lane of the subscription that has something to send, and returns its next changes, at '
-  'most batch, retries that are due first and each key once; all with the token to settle them by. '
+  'most batch, half of them retries that are due, each key once, and what failed before last; all '
+  'with the token to settle them by. '
   'id is the message''s: the epoch in which the change was published, and its rev. attempts: '
   'failures so far. No rows: nothing to do now, or paused, or leased. After a batch in which the '
   'endpoint failed, a batch is one change. '

@@ -28,6 +28,8 @@ declare
   v_answered int;
   v_endpoint int;
   v_unknown int;
+  v_first int;
+  v_failing boolean;
   v_retry_after float8;
 begin
   if jsonb_typeof(v_failed) <> 'array' or exists (
@@ -53,7 +55,7 @@ begin
                                   where b.token = publish_settle.token)
         for no key update;
   end if;
-  v_batch := publish.held_batch(publish_settle.token);
+  v_batch := publish.held_batch(publish_settle.token, locked => true);
   select s.* into v_subscription
     from publish.subscription s
    where s.subscription_id = v_batch.subscription_id;
@@ -81,26 +83,29 @@ begin
     with failure as materialized (
       select distinct on (f.pub_id)
              f.pub_id, f.rev, f.class, left(coalesce(f.message, ''), 1000) as message,
-             least(greatest(f.retry_after, 0), 86400) as retry_after
+             case when f.retry_after is not null
+                  then least(greatest(f.retry_after, 0), 86400) end as retry_after
         from jsonb_to_recordset(v_failed)
                as f (pub_id uuid, rev bigint, class text, message text, retry_after float8)
        order by f.pub_id, f.rev desc
     ),
     held as materialized (
-      select f.*,
-             coalesce((select k.attempts
-                         from publish.parked k
-                        where k.subscription_id = v_batch.subscription_id
-                          and k.pub_id = f.pub_id), 0) as before
+      select f.*, coalesce(k.attempts, 0) as before, k.first_failed_at is null as first
         from failure f
+        left join publish.parked k
+               on k.subscription_id = v_batch.subscription_id and k.pub_id = f.pub_id
     ),
     known as materialized (
       select h.*,
-             h.before + case h.class
-                          when 'unsent' then 0
-                          when 'endpoint' then (row_number() over (
-                            partition by h.class order by h.before, h.rev) = 1)::int
-                          else 1 end as attempts
+             h.before + case
+               when h.class = 'unsent' then 0
+               when h.class = 'endpoint'
+                    and (h.retry_after is not null
+                         or count(*) filter (where h.class not in ('rejected', 'gone')) over ()
+                            >= v_batch.claimed)
+                 then (row_number() over (
+                   partition by h.class order by h.before, h.rev) = 1)::int
+               else 1 end as attempts
         from held h
     ),
     delivered as (
@@ -124,6 +129,10 @@ begin
                                        v_subscription.backoff_max),
                     f.retry_after * interval '1 second') end
         from known f
+       where v_subscription.kinds is null or not exists (
+               select
+                 from publish.published p
+                where p.pub_id = f.pub_id and p.kind <> all (v_subscription.kinds))
       on conflict on constraint parked_pkey do update
          set rev = excluded.rev, attempts = excluded.attempts,
              class = case when excluded.class = 'unsent' then k.class else excluded.class end,
@@ -138,21 +147,27 @@ begin
            (select count(*) from failure f where f.class not in ('unsent', 'encoding', 'endpoint')),
            (select count(*) from failure f where f.class = 'endpoint'),
            (select count(*) from failure f where f.class = 'unknown'),
+           (select count(*) from held h where h.first and h.class in ('endpoint', 'unknown')),
            (select max(f.retry_after) from failure f where f.class = 'endpoint')
       into publish_settle.parked, publish_settle.dead, v_answered, v_endpoint, v_unknown,
-           v_retry_after;
+           v_first, v_retry_after;
 
     publish_settle.sent := greatest(v_batch.claimed - publish_settle.parked, 0);
     -- A refusal says nothing of the endpoint. Nor does what nobody can explain, but where nothing
-    -- else came of the batch.
-    if v_endpoint > 0 or v_unknown > 0 and publish_settle.sent = 0 then
-      v_batch.failures := v_batch.failures + 1;
+    -- else came of the batch. What failed before may fail for its own sake: alone it has the lane
+    -- wait, but no longer each time, and where others were sent it does not.
+    v_failing := v_endpoint > 0 or v_unknown > 0 and publish_settle.sent = 0;
+    v_batch.failures := case
+      when v_failing and v_first > 0 then v_batch.failures + 1
+      when v_failing and (publish_settle.sent = 0 or v_retry_after is not null)
+        then greatest(v_batch.failures, 1)
+      when v_answered + publish_settle.sent > 0 then 0
+      else v_batch.failures end;
+    if v_failing and v_batch.failures > 0 then
       v_batch.resume_at := v_now + greatest(
         publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
                            v_subscription.backoff_max),
         v_retry_after * interval '1 second');
-    elsif v_answered + publish_settle.sent > 0 then
-      v_batch.failures := 0;
     end if;
     update publish.batch b
        set settled_at = clock_timestamp(), sent = publish_settle.sent,
@@ -184,9 +199,12 @@ comment on function public.publish_settle(bigint, jsonb) is
   '[{"pub_id", "rev", "class", "message", "retry_after"}] with a class of encoding, endpoint '
   '(refused, timeout, 5xx, 429), rejected (other 4xx), gone (410: disables the subscription), '
   'unknown, or unsent (not tried: comes again, no attempt counted). Each is parked for a retry, '
-  'the others do not wait for it; after max_attempts it is a dead letter. Where the endpoint '
-  'failed, the lane waits as well, for retry_after or longer, and of those it failed only the one '
-  'tried least has an attempt counted. Errors: PT409 the batch is no longer yours; PT400 bad '
-  'argument, or a change that is not in the batch. Then nothing was changed.';
+  'unless its kind was taken out meanwhile; the others do not wait for it; after max_attempts it '
+  'is a dead letter. Where the endpoint '
+  'failed, the lane waits as well, for retry_after or longer, and the longer the more batches in a '
+  'row failed of what had not failed before. Where it asked for time or took nothing of the batch, '
+  'of those it failed only the one tried least has an attempt counted. Errors: PT409 the batch is '
+  'no longer yours; PT400 bad argument, or a change that is not in the batch. Then nothing was '
+  'changed.';
 revoke all on function public.publish_settle(bigint, jsonb) from public;
 grant execute on function public.publish_settle(bigint, jsonb) to publish_worker, publish_admin;

@@ -367,7 +367,9 @@ def test_kafka_has_the_feed_keyed_and_with_tombstones(db: Connection, url: str) 
     servers = ",".join(
         f"{b.host}:{b.port}" for b in cluster.list_topics(timeout=PATIENCE).brokers.values()
     )
-    subscribe(db, "s", "kafka", lanes=2, **QUICK, options={"servers": servers, "topic": "feed"})
+    subscribe(db, "s", "kafka", lanes=2, **QUICK, options={
+        "servers": servers, "topic": "feed", "source": "/café 100%",
+    })  # fmt: skip
     with working(url):
         until(lambda: settled(db))
         change(db, 1)
@@ -385,6 +387,8 @@ def test_kafka_has_the_feed_keyed_and_with_tombstones(db: Connection, url: str) 
         headers = dict(message.headers())
         key, value = message.key().decode(), message.value()
         assert headers["ce_subject"].decode() == key
+        assert headers["ce_source"].decode() == "/café 100%"
+        assert headers["ce_time"].decode().endswith("+00:00")
         assert (headers.get("ce_deleted") == b"true") == (value is None)
         rev = int(headers["ce_sequence"])
         assert rev > known.get(key, (0, None))[0]

@@ -9,17 +9,19 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
-from typing import Any
+from functools import partial
+from threading import Event, Thread, current_thread
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 import receiver
 from conftest import Connect, Connection
 from delivery import claim, notes, settle, subscribe
-from helpers import PATIENCE, drain_all, enqueue, one, running_cluster, until
+from helpers import PATIENCE, begin, drain_all, enqueue, one, running_cluster, until
 from psycopg.rows import dict_row, namedtuple_row
 from receiver import Receiver, Request, receiving
 
@@ -117,6 +119,21 @@ def test_one_poison_message_in_10000_delays_no_other(db: Connection, url: str) -
     assert "422" in letter["message"]
 
 
+def test_many_changes_the_endpoint_always_breaks_on_delay_no_other(
+    db: Connection, url: str
+) -> None:
+    """More of them than may fail in a row before an endpoint is given up on."""
+    notes(db, 600)
+    with receiving(lambda request: 500 if request.data % 20 == 0 else 200) as endpoint:
+        hook(db, endpoint, max_attempts=4, backoff_min="1 ms", backoff_max="1 hour")
+        with working(url):
+            until(lambda: one(db, "select dead from publish.subscription_state") == 30)
+            until(lambda: settled(db))
+    assert delivered(endpoint) == feed(db)
+    asked = Counter(r.data for r in endpoint.requests)
+    assert all(asked[n] == 1 for n in range(1, 601) if n % 20)
+
+
 def test_a_redriven_dead_letter_is_sent(db: Connection, url: str) -> None:
     notes(db, 3)
     answers = {"status": 422}
@@ -204,6 +221,35 @@ def test_slow_endpoints_never_hold_every_thread(
             assert len(bad.requests) == 3
             answered.set()
             until(lambda: settled(db))
+
+
+def test_a_transaction_left_open_on_one_subscription_stops_no_other(
+    db: Connection, url: str, connect: Connect
+) -> None:
+    notes(db, 1)
+    answered = Event()
+
+    def hang(handler: receiver.Handler) -> None:
+        answered.wait(PATIENCE)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    extended: LiteralString = (
+        "select count(*) = 1 from publish.batch b"
+        " where b.settled_at is null and b.lease_until > b.claimed_at + interval '1.2 s'"
+    )
+    admin = connect(autocommit=False)
+    with receiving(lambda request: hang) as bad, receiving() as good:
+        hook(db, bad, "bad", lease="1 s", options={"timeout": 2 * PATIENCE})
+        with working(url):
+            bad.wait(lambda e: e.requests)
+            admin.execute("select publish_pause('bad')")
+            until(lambda: one(db, extended))
+            hook(db, good, "good")
+            good.wait(lambda e: e.requests)
+            admin.rollback()
+            answered.set()
+            until(lambda: settled(db))
+    assert len(bad.requests) == 1
 
 
 def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:
@@ -508,6 +554,80 @@ def test_a_lost_connection_is_opened_again_and_the_batch_settled(db: Connection,
     assert [r.data for r in endpoint.requests] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_connection_lost_while_a_thread_opens_it_is_opened_again(
+    db: Connection, url: str
+) -> None:
+    notes(db, 3)
+    cut = Event()
+    warnings: list[str] = []
+    stop = Event()
+
+    def connect() -> database.Connection:
+        conn = database.connect(url)
+        if current_thread() is not runner and not cut.is_set():
+            cut.set()
+            db.execute("select pg_terminate_backend(%s, 10000)", [conn.info.backend_pid])
+        return conn
+
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        runner = Thread(target=deliver.run, args=(connect, stop), daemon=True,
+                        kwargs={"threads": 2, "warn": warnings.append})  # fmt: skip
+        runner.start()
+        try:
+            endpoint.wait(lambda e: len(e.requests) == 3)
+        finally:
+            stop.set()
+            runner.join(PATIENCE)
+    assert cut.is_set()
+    assert len(warnings) == 1
+
+
+def test_a_database_error_that_breaks_a_thread_is_no_lost_connection(
+    db: Connection, url: str
+) -> None:
+    notes(db, 1)
+    stop = Event()
+
+    def report(delivered: deliver.Delivered) -> None:
+        raise psycopg.OperationalError("of a database that keeps the reports")
+
+    with receiving() as endpoint:
+        hook(db, endpoint)
+        running = begin(partial(deliver.run, report=report), lambda: database.connect(url), stop)
+        try:
+            with pytest.raises(psycopg.OperationalError, match="keeps the reports"):
+                running.result(PATIENCE)
+        finally:
+            stop.set()
+
+
+class Waits(Event):
+    """Remembers how long it was to be waited for, and waits less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.asked.append(timeout or 0.0)
+        return super().wait(0.001)
+
+
+def test_a_server_that_ends_each_session_is_asked_less_and_less(db: Connection, url: str) -> None:
+    db.execute(
+        "create or replace function publish.deliverable(names text[] default null)"
+        " returns table (name text, ready int, wait_s float8) language plpgsql"
+        " as $$ begin perform pg_terminate_backend(pg_backend_pid()); end $$"
+    )
+    stop = Waits()
+    running = begin(deliver.run, lambda: database.connect(url), stop)
+    until(lambda: len(stop.asked) >= 6)
+    stop.set()
+    running.result(PATIENCE)
+    assert stop.asked[:5] == [0.1, 0.2, 0.4, 0.8, 1.6]
+
+
 def test_a_server_restart_in_the_middle_loses_nothing(server_kind: str) -> None:
     with running_cluster(server_kind) as cluster:
         check_server_restart(cluster)
@@ -569,7 +689,12 @@ def test_lanes_may_change_while_workers_run(db: Connection, url: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "header", "value"),
-    [(503, "Retry-After", "9" * 400), (302, "Location", "http://a/\x80")],
+    [
+        (503, "Retry-After", "9" * 400),
+        (503, "Retry-After", f"Mon, {'9' * 20} Jan 2026 00:00:00 GMT"),
+        (503, "Retry-After", f"Mon, 05 Jan 2026 00:00:00 +{'9' * 20}"),
+        (302, "Location", "http://a/\x80"),
+    ],
 )
 def test_a_hostile_header_costs_no_other_change_its_delivery(
     db: Connection, url: str, status: int, header: str, value: str
@@ -612,6 +737,37 @@ def test_a_sink_that_answers_nonsense_has_delivered_nothing_we_know_of(
         until(lambda: reports)
     assert one(db, 'select array_agg(distinct k."class") from publish.parked k') == ["unknown"]
     assert (reports[0].sent, reports[0].failed) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"retry_after": "30"}, "rejected: no"),
+        ({"retry_after": "soon"}, "rejected: no"),
+        ({"retry_after": 10**400}, "rejected: no"),
+        ({"reason": None}, "rejected: None"),
+        ({"kind": ["rejected"]}, "unknown: no"),
+        ({"message": "of another rev"}, "rejected: no"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_failure_of_odd_parts_is_settled_for_its_change_alone(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch, odd: dict[str, Any], said: str
+) -> None:
+    notes(db, 2)
+    subscribe(db, "s")
+
+    def told(messages: Sequence[sinks.Message]) -> list[sinks.Failure]:
+        if "message" in odd:
+            odd["message"] = messages[1]._replace(rev="newest")
+        return [sinks.Failure(**{"message": messages[1], "kind": "rejected", "reason": "no"} | odd)]
+
+    monkeypatch.setattr(sinks, "make", lambda name, options: Telling(told))
+    with working(url) as (reports, warnings):
+        until(lambda: reports)
+    assert (reports[0].sent, reports[0].failed) == (1, 1)
+    assert one(db, "select k.\"class\" || ': ' || k.message from publish.parked k") == said
+    assert not warnings
 
 
 def test_failures_of_changes_a_sink_was_not_given_undo_no_delivery(

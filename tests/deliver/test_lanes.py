@@ -138,6 +138,27 @@ def test_seek_and_lane_changes_fence_batches_in_flight(db: Connection, connect: 
     assert sorted(revs) == list(range(1, 31))
 
 
+@pytest.mark.parametrize("kind", ["rejected", "unsent"])
+def test_a_kind_that_was_taken_out_while_a_batch_was_in_flight_is_never_sent_again(
+    db: Connection, kind: str
+) -> None:
+    """Neither a change that fails for the first time, nor a retry that fails again."""
+    for name in ("open", "secret"):
+        db.execute("select publish_define(%s)", [name])
+        for key in ("1", "2"):
+            enqueue(db, name, key, "1")
+    drain_all(db)
+    subscribe(db, "s", backoff_min="1 us", backoff_max="2 us")
+    first = claim(db, "s", limit=3)
+    settle(db, first, [failure(row, "rejected") for row in first if row.kind == "secret"])
+    batch = claim(db, "s")
+    assert [(row.kind, row.attempts) for row in batch] == [("secret", 0), ("secret", 1)]
+    subscribe(db, "s", kinds=["open"])
+    assert settle(db, batch, [failure(row, kind) for row in batch]).sent == 0
+    assert claim(db, "s") == []
+    assert one(db, "select count(*) from publish.parked") == 0
+
+
 def test_a_lane_change_takes_retries_along(db: Connection) -> None:
     notes(db, 30)
     subscribe(db, "s", lanes=5, backoff_min="1 hour", backoff_max="1 hour")
@@ -164,6 +185,42 @@ def test_pause_waits_for_no_delivery_and_nothing_is_claimed_after_it(
     other.execute("select publish_pause('s')")
     assert settle(db, batch).sent == 2
     assert claim(db, "s") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "publish_pause('s')", "publish_resume('s')", "publish_seek('s', 0)",
+        "publish_redrive('s')", "publish_subscribe('s', 'stdout', lanes => 2)",
+    ],
+)  # fmt: skip
+def test_a_lease_is_extended_whoever_leaves_a_transaction_open(
+    db: Connection, connect: Connect, change: str
+) -> None:
+    notes(db, 5)
+    subscribe(db, "s")
+    batch = claim(db, "s")
+    admin = connect(autocommit=False)
+    admin.execute(f"select {change}".encode())
+    db.execute("set lock_timeout = '1ms'")
+    until_ = one(db, "select publish_extend(%s)", batch[0].token)
+    if "resume" in change:  # it holds the batch's row, and nobody can claim meanwhile
+        assert until_ == batch[0].lease_until
+    else:
+        assert until_ > batch[0].lease_until
+    admin.rollback()
+    assert one(db, "select publish_extend(%s)", batch[0].token) > until_
+
+
+def test_a_lane_that_is_gone_is_extended_for_nobody(db: Connection) -> None:
+    notes(db, 30)
+    subscribe(db, "s", lanes=2)
+    batch = next(b for b in (claim(db, "s"), claim(db, "s")) if b[0].lane == 1)
+    subscribe(db, "s", lanes=1)
+    for stale in ("select publish_settle(%s)", "select publish_extend(%s)"):
+        with pytest.raises(psycopg.Error) as caught:
+            db.execute(stale, [batch[0].token])
+        assert caught.value.sqlstate == "PT409"
 
 
 def test_a_410_and_a_seek_do_not_deadlock(db: Connection, connect: Connect) -> None:
@@ -296,7 +353,7 @@ def test_keys_that_are_always_refused_delay_no_other(db: Connection) -> None:
     drain_all(db)
     batch = claim(db, "s")
     assert len(batch) == 59
-    assert settle(db, batch, [failure(row, "rejected") for row in batch[:2]]).dead == 2
+    assert settle(db, batch, [failure(row, "rejected") for row in batch[-2:]]).dead == 2
     assert claim(db, "s") == []
 
 
@@ -316,6 +373,104 @@ def test_a_change_the_endpoint_breaks_on_leaves_the_probe_to_others(db: Connecti
         assert settle(db, [healthy]).sent == 1
     assert one(db, "select failures from publish.lane_state") == 0
     assert one(db, "select attempts from publish.parked") == 10
+
+
+def all_due(conn: Connection) -> None:
+    """What failed, and then what was never tried; the lane's wait is over."""
+    conn.execute("update publish.parked set next_attempt_at = clock_timestamp()"
+                 " where class <> 'unsent' and next_attempt_at is not null")  # fmt: skip
+    conn.execute("update publish.parked set next_attempt_at = clock_timestamp()"
+                 " where class = 'unsent'")  # fmt: skip
+    conn.execute("update publish.batch set resume_at = null")
+
+
+def failures(conn: Connection) -> int:
+    return one(conn, "select failures from publish.lane_state")
+
+
+def test_what_failed_before_comes_last_in_a_batch(db: Connection) -> None:
+    """An endpoint that is given up on after some failures has then had all the others."""
+    notes(db, 4)
+    subscribe(db, "s")
+    first = claim(db, "s", limit=2)
+    settle(db, first, [failure(row, "rejected") for row in first])
+    all_due(db)
+    assert [row.rev for row in claim(db, "s")] == [3, 4, 1, 2]
+
+
+def test_a_probe_is_of_what_was_never_tried_before_it_is_of_what_failed(db: Connection) -> None:
+    notes(db, 6)
+    subscribe(db, "s")
+    batch = claim(db, "s")
+    settle(db, batch, [failure(row, "endpoint" if row.rev <= 3 else "unsent") for row in batch])
+    tried = []
+    for _ in range(6):
+        all_due(db)
+        (probe,) = claim(db, "s")
+        tried.append(probe.rev)
+        settle(db, [probe], [failure(probe, "endpoint")])
+    assert tried[:3] == [4, 5, 6]
+    assert set(tried[3:]) <= {1, 2, 3}
+    all_due(db)
+    assert settle(db, claim(db, "s")).sent == 1
+    all_due(db)
+    assert len(claim(db, "s")) == 5
+
+
+def test_what_fails_again_lengthens_no_wait_of_the_lane(db: Connection) -> None:
+    notes(db, 3)
+    subscribe(db, "s", backoff_min="10 s", backoff_max="1 hour")
+    batch = claim(db, "s")
+    settle(db, batch, [failure(row, "endpoint") for row in batch])
+    assert failures(db) == 1
+    for kind in ("endpoint", "unknown", "endpoint"):
+        all_due(db)
+        (probe,) = claim(db, "s")
+        settled = settle(db, [probe], [failure(probe, kind)])
+        assert failures(db) == 1
+        assert one(db, "select %s <= clock_timestamp() + interval '10 s'", settled.resume_at)
+    enqueue(db, "note", "new", "4")
+    drain_all(db)
+    all_due(db)
+    (probe,) = claim(db, "s")
+    assert probe.rev == 4
+    settle(db, [probe], [failure(probe, "endpoint")])
+    assert failures(db) == 2
+
+
+def test_what_fails_again_while_others_are_sent_makes_no_lane_wait(db: Connection) -> None:
+    notes(db, 2)
+    subscribe(db, "s")
+    (poison, other) = claim(db, "s")
+    settle(db, [poison, other], [failure(poison, "endpoint")])
+    assert failures(db) == 1
+    enqueue(db, "note", "2", '"again"')
+    drain_all(db)
+    db.execute("select publish_resume('s')")
+    all_due(db)
+    batch = claim(db, "s")
+    assert [row.pub_id for row in batch] == [other.pub_id, poison.pub_id]
+    assert settle(db, batch, [failure(batch[1], "endpoint")]).resume_at is None
+    assert failures(db) == 0
+    all_due(db)
+    batch = claim(db, "s")
+    settle(db, batch, [failure(batch[0], "endpoint", retry_after=300)])  # it asks for time
+    assert failures(db) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "more", "attempts"),
+    [(True, {}, 3), (True, {"retry_after": 0}, 1), (False, {}, 1)],
+    ids=["others are sent", "the endpoint asks for time", "nothing is sent"],
+)
+def test_attempts_count_where_the_endpoint_takes_others(
+    db: Connection, sent: bool, more: dict[str, int], attempts: int
+) -> None:
+    notes(db, 4)
+    subscribe(db, "s")
+    batch = claim(db, "s", limit=4 if sent else 3)
+    settle(db, batch, [failure(row, "endpoint", **more) for row in batch[:3]])
+    assert one(db, "select sum(attempts) from publish.parked") == attempts
 
 
 def test_an_outage_makes_no_dead_letters_of_what_it_fails_together(db: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
 import json
@@ -20,6 +21,7 @@ from pgpublish import sinks
 from pgpublish.errors import BadArgument
 from pgpublish.sinks import Failure, Message, Options
 from pgpublish.sinks.address import is_public
+from pgpublish.sinks.concurrent import send_all
 from pgpublish.sinks.webhook import Webhook, seconds
 
 SECRETS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
@@ -112,8 +114,8 @@ def test_connections_are_kept_and_messages_sent_concurrently() -> None:
     ("answer", "kind"),
     [
         (200, None), (204, None), (299, None),
-        (301, "endpoint"), (307, "endpoint"), (400, "rejected"), (401, "endpoint"),
-        (403, "rejected"), (404, "endpoint"), (405, "endpoint"), (408, "endpoint"),
+        (301, "endpoint"), (307, "endpoint"), (400, "rejected"), (401, "rejected"),
+        (403, "rejected"), (404, "rejected"), (405, "rejected"), (408, "endpoint"),
         (410, "gone"), (422, "rejected"), (425, "endpoint"),
         (429, "endpoint"), (500, "endpoint"), (503, "endpoint"),
         (receiver.reset, "endpoint"), (receiver.garbage, "endpoint"), (receiver.endless, None),
@@ -127,6 +129,17 @@ def test_each_answer_is_of_its_class(answer: Any, kind: str | None) -> None:
     assert len(endpoint.requests) == 1
     if isinstance(answer, int) and kind:
         assert str(answer) in failures[0].reason
+
+
+def test_an_error_nobody_foresaw_costs_its_own_change_only() -> None:
+    async def give(message: Message) -> Failure | None:
+        if message.rev == 2:
+            raise LookupError("what is this?")
+        return None
+
+    (failure,) = asyncio.run(send_all(give, [change(n) for n in range(5)], Event(), concurrency=2))
+    assert (failure.message.rev, failure.kind) == (2, "unknown")
+    assert "what is this?" in failure.reason
 
 
 def test_an_answer_after_the_timeout_is_a_failure() -> None:

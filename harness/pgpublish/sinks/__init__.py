@@ -13,6 +13,7 @@ party's class also names its options, so that publish_subscribe can check them:
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,16 @@ class Options:
     def number(self, name: str, default: float) -> float:
         return float(self._of(name, default, float))
 
+    def positive(self, name: str, default: float) -> float:
+        """A number above 0: a timeout of none would wait for ever."""
+        value = self.number(name, default)
+        if not 0 < value < math.inf:
+            raise BadArgument(
+                "the option must be above 0", detail=f"Option {name}.",
+                hint="Correct the environment variable or the subscription.",
+            )  # fmt: skip
+        return value
+
     def flag(self, name: str) -> bool:
         value = self.values.get(name, False)
         return value if isinstance(value, bool) else str(value).lower() == "true"
@@ -127,8 +138,8 @@ def resolve(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ)
     return Options(values, Hider(secrets).hide)
 
 
-def make(name: str, options: Options) -> Sink:
-    """The sink of this name. Raises NotDefined, MissingPart, BadArgument."""
+def load(name: str) -> Any:
+    """What makes the sink of this name. Raises NotDefined, MissingPart, BadArgument."""
     found = entry_points(group=GROUP, name=name)
     if not found:
         raise NotDefined(
@@ -136,12 +147,23 @@ def make(name: str, options: Options) -> Sink:
             hint="Install the package that has it beside pgpublish.",
         )  # fmt: skip
     try:
-        factory = next(iter(found)).load()
+        return next(iter(found)).load()
     except ImportError as error:
         raise MissingPart(
             f"the sink {name} needs a package that is not installed", detail=str(error),
-            hint=f"pip install 'pgpublish[{name}]'",
+            hint="Install what its package needs." if name in third_party()
+            else f"pip install 'pgpublish[{name}]'",
         ) from error  # fmt: skip
+    except Exception as error:
+        raise BadArgument(
+            f"the sink {name} cannot be loaded", detail=f"{type(error).__name__}: {error}",
+            hint="Mend the package that has it, or take it away.",
+        ) from error  # fmt: skip
+
+
+def make(name: str, options: Options) -> Sink:
+    """The sink of this name. Raises NotDefined, MissingPart, BadArgument."""
+    factory = load(name)
     try:
         sink: Sink = factory(options)
     except PublishError as error:
@@ -156,10 +178,19 @@ def make(name: str, options: Options) -> Sink:
     return sink
 
 
-def third_party() -> dict[str, dict[str, str]]:
-    """Name → options of the sinks that other packages installed."""
-    found = {}
-    for point in entry_points(group=GROUP):
-        if not point.value.startswith("pgpublish."):
-            found[point.name] = dict(getattr(point.load(), "OPTIONS", {}))
-    return found
+def third_party() -> list[str]:
+    """Names of the sinks that other packages installed. Loads none."""
+    points = entry_points(group=GROUP)
+    return sorted({p.name for p in points if not p.value.startswith("pgpublish.")})
+
+
+def known_options(name: str) -> str:
+    """The options that a third party's sink names, as JSON. Raises as load does."""
+    factory = load(name)
+    try:
+        return json.dumps(dict(getattr(factory, "OPTIONS", {})))
+    except (TypeError, ValueError) as error:
+        raise BadArgument(
+            f"the sink {name} names its options wrongly", detail=str(error),
+            hint='OPTIONS is a dict as {"url": "string required"}.',
+        ) from error  # fmt: skip

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_making = Lock()  # a cache alone lets two first calls both make one
 
 
 @cache
@@ -21,4 +22,6 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """What the coroutine returns, or raises."""
-    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+    with _making:
+        loop = _loop()
+    return asyncio.run_coroutine_threadsafe(work, loop).result()

@@ -7,6 +7,7 @@ compare as text), schemaversion, deleted, and the change's traceparent and trace
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -56,12 +57,19 @@ def structured(message: Message) -> bytes:
     ).encode()
 
 
-def binary(message: Message, prefix: str = "ce-") -> tuple[dict[str, str], bytes]:
-    """The event as headers, percent-encoded as the HTTP binding says, and the payload as body."""
+def percent(text: str) -> str:
+    """A header's value as the HTTP binding encodes it."""
+    return quote(text, safe=PRINTABLE)
+
+
+def binary(
+    message: Message, prefix: str = "ce-", write: Callable[[str], str] = percent
+) -> tuple[dict[str, str], bytes]:
+    """The event as headers, each value as write makes it, and the payload as body."""
     event = attributes(message)
     content_type = event.pop("datacontenttype", None)
     headers = {
-        prefix + name: "true" if value is True else quote(str(value), safe=PRINTABLE)
+        prefix + name: "true" if value is True else write(str(value))
         for name, value in event.items()
     }
     if content_type:

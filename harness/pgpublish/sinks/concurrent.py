@@ -38,7 +38,10 @@ async def send_all(
         for message in waiting:
             if halted or stop.is_set() or clock() >= begin_until:
                 return
-            failure = await send(message)
+            try:
+                failure = await send(message)
+            except Exception as error:
+                failure = Failure(message, "unknown", f"{type(error).__name__}: {error}")
             done.add(message.pub_id)
             if failure is None:
                 down = 0
@@ -48,9 +51,8 @@ async def send_all(
             asks = failure.kind == "gone" or failure.retry_after is not None
             halted = halted or asks or down >= concurrency
 
-    tasks = {asyncio.ensure_future(work()) for _ in range(min(concurrency, len(messages)))}
+    pending = {asyncio.ensure_future(work()) for _ in range(min(concurrency, len(messages)))}
     give_up_at: float | None = None
-    pending = tasks
     while pending:
         _, pending = await asyncio.wait(pending, timeout=LOOK_S)
         if stop.is_set() and give_up_at is None:
@@ -60,7 +62,4 @@ async def send_all(
                 task.cancel()
             await asyncio.wait(pending)
             break
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()):
-            raise error
     return failures + [Failure(m, "unsent") for m in messages if m.pub_id not in done]

@@ -26,13 +26,13 @@ REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INV
 class Kafka:
     def __init__(self, options: Options) -> None:
         self.topic = options.text("topic")
-        self.timeout = options.number("timeout", TIMEOUT_S)
+        self.timeout = options.positive("timeout", TIMEOUT_S)
         self.settings: dict[str, Any] = {
             "linger.ms": 5,
             **options.mapping("settings"),
             "bootstrap.servers": options.text("servers"),
             "enable.idempotence": True,
-            "message.timeout.ms": int(self.timeout * 1000),
+            "message.timeout.ms": max(1, int(self.timeout * 1000)),  # 0 would be for ever
         }
         self._producer: Producer | None = None
 
@@ -72,7 +72,7 @@ class Kafka:
         outcome: dict[str, KafkaError | None],
         over: Callable[[], bool],
     ) -> None:
-        headers, body = binary(message, "ce_")
+        headers, body = binary(message, "ce_", write=str)  # the Kafka binding: plain UTF-8
         value = None if message.data is None else body
 
         def delivered(error: KafkaError | None, _: object) -> None:

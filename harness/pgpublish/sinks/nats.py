@@ -32,8 +32,8 @@ class Nats:
     def __init__(self, options: Options) -> None:
         self.servers = options.words("servers")
         self.subject = options.text("subject")
-        self.timeout = options.number("timeout", TIMEOUT_S)
-        self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
+        self.timeout = options.positive("timeout", TIMEOUT_S)
+        self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
         self.login: dict[str, Any] = {
             name: options.text(name) for name in ("token", "user", "password") if options.text(name)
         }

@@ -29,7 +29,7 @@ class RabbitMQ:
         self.url = options.text("url")
         self.exchange = options.text("exchange")
         self.routing_key = options.text("routing_key")
-        self.timeout = options.number("timeout", TIMEOUT_S)
+        self.timeout = options.positive("timeout", TIMEOUT_S)
         ca = options.text("ca")
         self.tls = ssl.create_default_context(cafile=ca) if ca else None
         self._connection: AbstractConnection | None = None

@@ -22,7 +22,7 @@ OURS = ("WRONGTYPE", "ERR")  # answers that a command, not the server, is to bla
 
 class Redis:
     def __init__(self, options: Options) -> None:
-        timeout = options.number("timeout", TIMEOUT_S)
+        timeout = options.positive("timeout", TIMEOUT_S)
         more: dict[str, Any] = {"ssl_ca_certs": ca} if (ca := options.text("ca")) else {}
         try:
             self.client = redis.Redis.from_url(

@@ -25,8 +25,8 @@ BYTES = 256 * 1024
 class Sqs:
     def __init__(self, options: Options) -> None:
         self.queue_url = options.text("queue_url")
-        self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
-        timeout = options.number("timeout", TIMEOUT_S)
+        self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
+        timeout = options.positive("timeout", TIMEOUT_S)
         self.client: Any = boto3.client(
             "sqs",
             region_name=options.text("region"),

@@ -1,8 +1,7 @@
 """Webhooks: CloudEvents over HTTP/1.1, signed as Standard Webhooks says.
 
-2xx is delivered; 410 gone. A wrong URL or token (401, 404, 405, 407), 408, 425, 429 and 5xx are the
-endpoint's failure, as are 3xx (never followed), timeouts and broken answers; any other status
-rejects the one message.
+2xx is delivered; 410 gone; 408, 425, 429 and 5xx are the endpoint's failure, as are 3xx (never
+followed), timeouts and broken answers; any other status rejects the one message.
 """
 
 from __future__ import annotations
@@ -38,7 +37,6 @@ CONCURRENCY = 10
 READ = 64 * 1024  # bytes of an answer that are read to keep the connection
 KEPT = 4096  # of these
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # but the tab
-ENDPOINT = (401, 404, 405, 407, 408, 425, 429)  # and 3xx, 5xx
 
 
 class Webhook:
@@ -61,8 +59,8 @@ class Webhook:
                 "a header holds a line break or another control character",
                 detail="Option headers.", hint="Look for a newline at the end of the variable.",
             )  # fmt: skip
-        self.concurrency = max(1, int(options.number("concurrency", CONCURRENCY)))
-        self.timeout = options.number("timeout", TIMEOUT_S)
+        self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
+        self.timeout = options.positive("timeout", TIMEOUT_S)
         self.allow_private = options.flag("allow_private")
         self.tls = ssl.create_default_context()
         if ca := options.text("ca"):
@@ -148,7 +146,7 @@ class Webhook:
         kind: FailureClass = "rejected"
         if status == 410:
             kind = "gone"
-        elif status >= 500 or status < 400 or status in ENDPOINT:
+        elif status >= 500 or status < 400 or status in (408, 425, 429):
             kind = "endpoint"
         wait: float | None = None
         if kind == "endpoint":
@@ -166,5 +164,5 @@ def seconds(retry_after: str | None, now: float) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # a year, or a zone, that there is not
         return None
