@@ -24,6 +24,7 @@ as $$
 declare
   v_began timestamptz := clock_timestamp();
   v_state publish.drain;
+  v_seen pg_snapshot;
   v_size int := publish_drain.batch;
   v_batch record;
   v_keys record;
@@ -56,9 +57,9 @@ begin
     v_state.partial_xid := null;
     v_state.partial_seq := null;
   end if;
+  v_seen := pg_current_snapshot();
   select b.* into v_batch
-    from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
-                            v_size) b;
+    from publish.read_batch(v_state, v_seen, pg_current_xact_id_if_assigned(), v_size) b;
   if v_batch.scanned = 0 then
     return query
       select publish.walk_rescan(publish_drain.batch), 0, 0, 0, 0, v_state.head, false;
@@ -89,8 +90,7 @@ begin
     -- Too many together: fewer transactions, in the end the first alone, each published whole.
     v_size := greatest(v_batch.scanned / 2, v_batch.first_transaction);
     select b.* into v_batch
-      from publish.read_batch(v_state, pg_current_snapshot(), pg_current_xact_id_if_assigned(),
-                              v_size) b;
+      from publish.read_batch(v_state, v_seen, pg_current_xact_id_if_assigned(), v_size) b;
   end loop;
   if v_locked_kinds <> '{}' or v_locked_vias <> '{}' then
     perform publish.put_off_locked(v_batch.kinds, v_batch.source_ids, v_batch.headers,
