@@ -6,6 +6,7 @@ language plpgsql
 stable
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   c_most constant int := 100000;
