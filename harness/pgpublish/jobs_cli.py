@@ -76,23 +76,27 @@ def work(
         )
         sys.stdout.flush()
 
-    with database.server(), stop_on_signals() as stop:
+    with (
+        database.server(),
+        stop_on_signals() as stop,
+        room.heart(database.connect, log) as beating,
+        ThreadPoolExecutor(concurrency) as pool,
+    ):
         with database.connect() as conn:
             migrate.require_current(conn)
-        with room.heart(database.connect, log) as beating, ThreadPoolExecutor(concurrency) as pool:
-            run = partial(
-                room.work, kinds=kinds, stop=stop, beating=beating, lease=lease, worker=name,
-                report=report, warn=log,
-            )  # fmt: skip
-            running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
-            try:
-                while running:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    stop.set()  # a thread ends when it is asked to, or by an error
-                    for thread in done:
-                        thread.result()
-            except KeyboardInterrupt:
-                os._exit(130)  # the second one: without waiting for the jobs that run
+        run = partial(
+            room.work, kinds=kinds, stop=stop, beating=beating, lease=lease, worker=name,
+            report=report, warn=log,
+        )  # fmt: skip
+        running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                stop.set()  # a thread ends when it is asked to, or by an error
+                for thread in done:
+                    thread.result()
+        except KeyboardInterrupt:
+            os._exit(130)  # the second one: without waiting for the jobs that run
 
 
 def load(modules: tuple[str, ...]) -> None:

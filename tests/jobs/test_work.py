@@ -24,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgpublish import capture, cli, jobs, jobs_cli
 from pgpublish.database import connect as open_connection
-from pgpublish.errors import BadArgument, StaleToken
+from pgpublish.errors import BadArgument, ConnectionFailed, StaleToken
 
 # Jobs whose body waits for the lock that the test holds.
 BLOCKED: LiteralString = (
@@ -317,6 +317,32 @@ def test_the_shipped_jobs_and_the_commands_run_as_a_member_of_publish_worker_onl
         process = background(*command, database_url=worker_url)
         _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, errors
+
+
+def test_a_worker_whose_heart_cannot_connect_is_refused(
+    admin: Connection, background: Background, worker_url: str
+) -> None:
+    admin.execute("alter role only_a_worker connection limit 1")
+    worker = background("work", "backfill", database_url=worker_url)
+    _, errors = worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == ConnectionFailed.exit_code, errors
+
+
+def test_with_too_few_connections_fewer_jobs_run_at_a_time_and_each_keeps_its_lease(
+    db: Connection, work: Background, worker_url: str
+) -> None:
+    db.execute("alter role only_a_worker connection limit 2; select pg_advisory_lock(1, 1)")
+    db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 2) n")
+    worker = work("ends", "--concurrency", "2", "--lease", "3", database_url=worker_url)
+    until(lambda: one(db, BLOCKED))
+    until(lambda: one(db, "select max(beat_at) from publish.job"))
+    db.execute("select pg_advisory_unlock(1, 1)")
+    told = [outcome(worker) for _ in range(2)]
+    assert {(o["status"], o["attempt"]) for o in told} == {("succeeded", 1)}
+    worker.send_signal(signal.SIGTERM)
+    _, errors = worker.communicate(timeout=PATIENCE)
+    assert "too many connections" in errors
+    assert one(db, "select count(*) from publish.job_error") == 0
 
 
 def test_a_timeout_between_jobs_ends_no_worker(db: Connection, connect: Connect, url: str) -> None:
