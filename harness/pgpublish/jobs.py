@@ -46,6 +46,7 @@ CLOSE_S = 15.0
 HELD_S = 1.0
 TIDY = "reset session authorization; reset role; reset all; close all; unlisten *; discard temp"
 SETTINGS = ("autocommit", "isolation_level", "read_only", "deferrable")  # of a connection
+SURROGATE = re.compile("[\ud800-\udfff]")
 LOG = logging.getLogger(__name__)
 
 Handler = Callable[[Connection, "Job"], None]
@@ -226,9 +227,14 @@ def start(
             hint="Nobody else would see that it runs. Commit first.",
         )
     with heart(_like(conn)) as beating:
-        add(conn, id, kind, data, max_attempts=max_attempts)
+        try:
+            with conn.transaction():  # a start that is refused leaves no new job
+                add(conn, id, kind, data, max_attempts=max_attempts)
+                job = _start(conn, id, None, worker, lease)
+        except psycopg.Error as error:
+            raise translate(error) from error
         # None: its last attempt was lost, which is written down now; then the refusal says so.
-        job = _start(conn, id, None, worker, lease) or _start(conn, id, None, worker, lease)
+        job = job or _start(conn, id, None, worker, lease)
         assert job is not None
         with _running(job, beating, lease, skip_error=skip_error):
             yield job
@@ -487,11 +493,17 @@ def _start(
     conn: Connection, id: str | None, kinds: list[str] | None, worker: str | None, lease: float
 ) -> Job | None:
     try:
+        span = timedelta(seconds=lease)
+    except (ValueError, OverflowError) as error:
+        raise BadArgument(
+            "lease must be seconds", detail=str(error), hint="Pass a number, at most a year."
+        ) from error
+    try:
         row = _transact(
             conn,
             "select id, kind, data::text, token, attempt, max_attempts"
             " from public.publish_job_start(%s, %s, %s, %s, %s)",
-            id, kinds, worker, timedelta(seconds=lease), conn.info.backend_pid,
+            id, kinds, worker, span, conn.info.backend_pid,
         )  # fmt: skip
     except CursorInvalid as error:
         raise JobIgnored(
@@ -664,12 +676,28 @@ def _json(data: Mapping[str, Any]) -> str:
             "a job's data must be JSON", detail=str(error),
             hint="Pass dicts with text keys, lists, text, finite numbers, booleans and None.",
         ) from error  # fmt: skip
-    if "\\u0000" in text:
-        raise BadArgument(
-            "a job's data must not hold the character NUL",
-            hint="PostgreSQL's jsonb has no place for it: take it out.",
-        )
+    for string in _strings(dict(data)):
+        if "\0" in string or (not string.isascii() and SURROGATE.search(string)):
+            raise BadArgument(
+                "a job's data must not hold the character NUL, nor half of one",
+                detail=ascii(string[:60]),
+                hint="PostgreSQL's jsonb has no place for it: take it out.",
+            )
     return text
+
+
+def _strings(data: object) -> Iterator[str]:
+    """All text in it, keys too."""
+    left = [data]
+    while left:
+        match left.pop():
+            case str(text):
+                yield text
+            case dict(pairs):
+                left += pairs.keys()
+                left += pairs.values()
+            case list(items) | tuple(items):
+                left += items
 
 
 def _loads(text: str) -> Any:

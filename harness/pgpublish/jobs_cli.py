@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import socket
 import sys
@@ -37,13 +38,23 @@ STATUS = ["pending", "running", "failed", "succeeded", "ignored"]
 BAR = 20  # characters of a progress bar
 
 
+class Seconds(click.FloatRange):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):  # within any range, for click
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.argument("kinds", metavar="KIND…", nargs=-1, required=True)
 @click.option("--concurrency", type=click.IntRange(1, 100), default=1, show_default=True,
               help="Jobs at a time, each in a thread with a connection.")  # fmt: skip
 @click.option("--import", "modules", metavar="MODULE", multiple=True,
               help="Python module that registers handlers; may be given again.")  # fmt: skip
-@click.option("--lease", type=click.FloatRange(0.1, 86400), default=room.LEASE_S,
+@click.option("--lease", type=Seconds(0.1, 86400), default=room.LEASE_S,
               metavar="SECONDS", show_default=True,
               help="How long a job is kept after its worker was last heard of.")  # fmt: skip
 @json_option
@@ -236,7 +247,7 @@ def retry(conn: Connection, id: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.option("--interval", type=click.FloatRange(0.05), default=1.0, show_default=True,
+@click.option("--interval", type=Seconds(0.05, 86400), default=1.0, show_default=True,
               metavar="SECONDS", help="Between two looks.")  # fmt: skip
 @json_option
 @with_connection()

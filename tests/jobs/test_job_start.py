@@ -462,8 +462,10 @@ def test_a_server_that_is_gone_is_said_by_the_first_call(connect: Connect) -> No
 @pytest.mark.parametrize(
     "data",
     [{"x": object()}, {"x": float("nan")}, {"x": float("inf")}, {"x": "\0"}, {"x": b"bytes"},
-     {"x": {1: {(1, 2): 3}}}, {"x": "x" * 1_048_577}],
-    ids=["object", "NaN", "infinity", "NUL", "bytes", "a tuple as key", "over 1 MB"],
+     {"x": {1: {(1, 2): 3}}}, {"x": [{"a\0": 1}]}, {"x": "\ud800"}, {"x": {"\udfff": 1}},
+     {"x": "x" * 1_048_577}],
+    ids=["object", "NaN", "infinity", "NUL", "bytes", "a tuple as key", "a key with NUL",
+         "half a character", "a key of half a character", "over 1 MB"],
 )  # fmt: skip
 def test_data_that_is_no_json_or_too_large_is_refused_and_the_job_goes_on(
     db: Connection, data: dict[str, Any]
@@ -477,18 +479,43 @@ def test_data_that_is_no_json_or_too_large_is_refused_and_the_job_goes_on(
     assert row(db)["data"] == {"ok": 1}
 
 
+@pytest.mark.parametrize("text", ["\0", "\ud800", "\U0001f600\udc00"])
+def test_text_that_cannot_be_kept_is_refused_by_an_update_at_once(
+    db: Connection, text: str
+) -> None:
+    with jobs.start(db, "j") as job, pytest.raises(BadArgument):
+        job.update(text=text)
+    assert row(db)["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "\\ud800", "\\", "\U0001f600", "\x01"])
+def test_all_other_text_is_kept_as_it_is(db: Connection, text: str) -> None:
+    with jobs.start(db, "j", data={text: text}) as job:
+        job.save(saved=[text])
+        job.update(at_the_end=text)
+    assert row(db)["data"] == {text: text, "saved": [text], "at_the_end": text}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"id": "x" * 10_000}, {"id": ""}, {"kind": ""}, {"max_attempts": 0}, {"lease": 0},
-     {"lease": -1}],
+     {"lease": -1}, {"lease": float("nan")}, {"lease": float("inf")}, {"lease": 1e9}],
     ids=str,
 )  # fmt: skip
-def test_a_bad_argument_is_refused(db: Connection, arguments: dict[str, Any]) -> None:
-    with pytest.raises(BadArgument), jobs.start(db, **({"id": "j"} | arguments)):
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_bad_argument_is_refused_and_no_job_is_left(
+    connect: Connect, db: Connection, arguments: dict[str, Any], autocommit: bool
+) -> None:
+    conn = connect(autocommit=autocommit)
+    with pytest.raises(BadArgument), jobs.start(conn, **({"id": "j"} | arguments)):
         pass
+    assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert jobs.listing(db) == []
+
+
+def test_a_negative_priority_is_refused(db: Connection) -> None:
     with pytest.raises(BadArgument):
         jobs.add(db, "p", "k", priority=-1)
-    assert [job["id"] for job in jobs.listing(db, status="running")] == []
 
 
 def test_adding_a_job_again_changes_nothing(db: Connection) -> None:
