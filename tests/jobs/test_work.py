@@ -513,14 +513,41 @@ def test_watch_on_a_terminal_shows_a_bar_that_moves(connect: Connect, url: str) 
         os.close(ours)
 
 
-def test_watch_follows_what_runs(connect: Connect, background: Background) -> None:
+def test_watch_follows_what_runs_to_its_end_also_when_its_connection_is_lost(
+    db: Connection, connect: Connect, background: Background
+) -> None:
     watch = background("jobs", "watch", "--interval", "0.05", "--json")
     assert watch.stdout is not None
+    told: dict[str, Any] = {}
     with jobs.start(connect(), "j") as job:
         for n in (1, 2, 3):
             job.save(done=n, total=3)
-            while json.loads(watch.stdout.readline())["data"] != {"done": n, "total": 3}:
-                pass
+            while told.get("data") != {"done": n, "total": 3}:
+                told = json.loads(watch.stdout.readline())
+            assert told["status"] == "running"
+            db.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where query like '%job_activity%' and datname = current_database()"
+                " and pid <> pg_backend_pid()"
+            )
+    assert json.loads(watch.stdout.readline())["status"] == "succeeded"
     watch.send_signal(signal.SIGINT)
     _, errors = watch.communicate(timeout=PATIENCE)
-    assert (watch.returncode, errors) == (0, "")
+    assert watch.returncode == 0
+    assert "connection lost" in errors
+
+
+def test_watch_into_a_pipe_says_how_a_job_ended(
+    db: Connection, connect: Connect, background: Background
+) -> None:
+    watch = background("jobs", "watch", "--interval", "0.05")
+    assert watch.stdout is not None
+    for id, ending in [("bad", "failed  ValueError: no such month"), ("gone", "removed")]:
+        with jobs.start(connect(), id, skip_error=True):
+            assert watch.stdout.readline().startswith(f"{id}  attempt 1  ")
+            if id == "gone":
+                db.execute("delete from publish.job where id = 'gone'")
+            raise ValueError("no such month")
+        assert watch.stdout.readline() == f"{id}  {ending}\n"
+    watch.send_signal(signal.SIGINT)
+    assert watch.communicate(timeout=PATIENCE) == ("", "")
