@@ -212,6 +212,34 @@ def finished(bench: Bench) -> Line:
     )  # fmt: skip
 
 
+def behind_a_snapshot(bench: Bench) -> Line:
+    """The next start while a transaction is open that is older than a great many finished jobs."""
+    count, starts = bench.scaled(100_000, 5000), bench.scaled(400, 100)
+    with (
+        bench.database("bench_jobs_snapshot") as url,
+        connect(url) as conn,
+        connect(url) as reader,
+        reader.transaction(),
+    ):
+        reader.execute("set transaction isolation level repeatable read")
+        reader.execute("select from publish.job")
+        taken = []
+        for finish in (0, count):
+            conn.execute(FILL["ours"], ["finished", finish])
+            conn.execute(
+                "update publish.job set status = 'succeeded', due_at = null, finished_at = now()"
+                " where status = 'pending'"
+            )
+            conn.execute("vacuum analyze")
+            conn.execute(FILL["ours"], [f"{finish} new", starts])
+            taken.append(statistics.median(started(conn) for _ in range(starts)) * 1000)
+    fresh, after = taken
+    return Line(
+        "h", f"the next start in sight of a snapshot older than {count:,} jobs", ours=after,
+        theirs=fresh, unit="ms", against="than none", ratios=[after / fresh],
+    )  # fmt: skip
+
+
 def started(conn: Connection) -> float:
     """Seconds of one start; its job is done afterwards."""
     row: list[Any] = []
@@ -236,3 +264,4 @@ def run(bench: Bench) -> Iterator[Line]:
                         unit="jobs/s", against="procrastinate, as many workers",
                         target=Target(1))  # fmt: skip
     yield finished(bench)
+    yield behind_a_snapshot(bench)

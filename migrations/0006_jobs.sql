@@ -40,6 +40,8 @@ create table publish.job (
     check (interval '0' < backoff_min and backoff_min <= backoff_max),
   constraint a_job_to_run_is_due
     check (due_at is not null or status in ('succeeded', 'ignored')),
+  constraint due_is_a_time_that_clients_can_read
+    check (due_at >= '1000-01-01 UTC' and due_at < '9001-01-01 UTC'),
   constraint a_success_is_not_due check (due_at is null or status <> 'succeeded'),
   constraint a_running_job_has_a_token check (status <> 'running' or token is not null)
 ) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000);

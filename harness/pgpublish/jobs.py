@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from threading import Condition, Event, Thread
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
@@ -45,6 +46,7 @@ CLOSE_S = 15.0
 HELD_S = 1.0
 TIDY = "reset session authorization; reset role; reset all; close all; unlisten *; discard temp"
 SETTINGS = ("autocommit", "isolation_level", "read_only", "deferrable")  # of a connection
+SURROGATE = re.compile("[\ud800-\udfff]")
 LOG = logging.getLogger(__name__)
 
 Handler = Callable[[Connection, "Job"], None]
@@ -214,9 +216,9 @@ def start(
 
     An exception marks it failed, with its traceback, and is raised again unless skip_error. Success
     commits and an exception rolls back what the block left open on conn. The lease is kept by a
-    thread, on a second connection with conn's parameters that it opens when it first needs it.
+    thread, on a second connection with conn's parameters and role, which is opened first.
     Raises Locked when somebody else runs it, JobIgnored when it failed too often or was cancelled,
-    StaleToken when this run lost it meanwhile, BadArgument.
+    StaleToken when this run lost it meanwhile, ConnectionFailed, BadArgument.
     """
     if _in_transaction(conn):
         raise BadArgument(
@@ -224,12 +226,18 @@ def start(
             detail=f"job {id!r}",
             hint="Nobody else would see that it runs. Commit first.",
         )
-    add(conn, id, kind, data, max_attempts=max_attempts)
-    # None: its last attempt was lost, which is written down now; then the refusal says so.
-    job = _start(conn, id, None, worker, lease) or _start(conn, id, None, worker, lease)
-    assert job is not None
-    with heart(_like(conn)) as beating, _running(job, beating, lease, skip_error=skip_error):
-        yield job
+    with heart(_like(conn)) as beating:
+        try:
+            with conn.transaction():  # a start that is refused leaves no new job
+                add(conn, id, kind, data, max_attempts=max_attempts)
+                job = _start(conn, id, None, worker, lease)
+        except psycopg.Error as error:
+            raise translate(error) from error
+        # None: its last attempt was lost, which is written down now; then the refusal says so.
+        job = job or _start(conn, id, None, worker, lease)
+        assert job is not None
+        with _running(job, beating, lease, skip_error=skip_error):
+            yield job
 
 
 def work(
@@ -360,8 +368,10 @@ def retry(conn: Connection, id: str) -> None:
 class Heart:
     """Beats for the jobs it watches, three times a lease, in a thread with its own connection.
 
-    The job's connection would not do: a long query on it holds up every other call. A job that was
-    lost is told so by its own next save; a connection that was lost is opened again.
+    The job's connection would not do: a long query on it holds up every other call. Opened before
+    any job starts, as one whose lease nobody can keep would run twice. A job that was lost is told
+    so by its own next save; a connection that was lost is opened again. What keeps it from beating
+    it warns of, once until it beats again.
     """
 
     def __init__(
@@ -369,7 +379,9 @@ class Heart:
     ) -> None:
         self._open = open_connection
         self._warn = warn
-        self._conn: Connection | None = None
+        self._conn = open_connection()
+        self._conn.prepare_threshold = None  # there may be a pooler
+        self._warned: set[str] = set()
         self._due: dict[int, tuple[float, float, Job]] = {}  # token: (when, seconds between, job)
         self._changed = Condition()
         self._ended = False
@@ -393,8 +405,7 @@ class Heart:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join(timeout=CLOSE_S)
-        if self._conn is not None:
-            self._conn.close()
+        self._conn.close()
 
     def settle(self, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
         """A call on a new connection, for a job whose own will not do it."""
@@ -422,24 +433,45 @@ class Heart:
     def _extend(self, job: Job) -> bool:
         """Whether it is as it should be: the lease was extended, or the job lost for good."""
         try:
-            if self._conn is None or self._conn.closed:
-                self._conn = self._open()
-                self._conn.prepare_threshold = None  # there may be a pooler
-            row = _row(self._conn, "select public.publish_job_beat(%s, %s)", job.id, job.token)
+            row = self._call("select public.publish_job_beat(%s, %s)", job.id, job.token)
         except (StaleToken, NotDefined) as error:
             self.forget(job)
             self._warn(f"job {job.id!r}: its lease is kept no more: {error.message}")
             return True
-        except PublishError:
+        except PublishError as error:
+            if error.message not in self._warned:
+                self._warned.add(error.message)
+                self._warn(f"job {job.id!r}: its lease cannot be extended: {error.message}")
             return False
+        self._warned.clear()
         return row is not None and row[0] is not None  # null: its own transaction holds the row
+
+    def _call(self, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
+        """On its connection, or at once on a new one if that is lost."""
+        try:
+            return _row(self._conn, query, *arguments)
+        except PublishError:
+            if not self._conn.closed:
+                raise
+        self._conn = self._open()
+        self._conn.prepare_threshold = None
+        return _row(self._conn, query, *arguments)
 
 
 @contextmanager
 def heart(
     open_connection: Callable[[], Connection], warn: Callable[[str], None] = LOG.warning
 ) -> Iterator[Heart]:
-    beating = Heart(open_connection, warn)
+    """Raises ConnectionFailed when it cannot connect."""
+    try:
+        beating = Heart(open_connection, warn)
+    except ConnectionFailed as error:
+        raise ConnectionFailed(
+            "there is no connection to keep the leases of jobs",
+            detail=error.message,
+            hint="It is one more than those that run jobs. " + (error.hint or ""),
+            sqlstate=error.sqlstate,
+        ) from error
     try:
         yield beating
     finally:
@@ -447,21 +479,31 @@ def heart(
 
 
 def _like(conn: Connection) -> Callable[[], Connection]:
-    """Opens connections with conn's parameters."""
+    """Opens connections with conn's parameters and the role it has now."""
+    row = _transact(conn, "select nullif(current_user, session_user)")
     dsn, password = conn.info.dsn, conn.info.password or None
-
-    return lambda: connect(make_conninfo(dsn, password=password), name="pgpublish jobs")
+    options = conninfo_to_dict(dsn).get("options")
+    if row is not None and row[0] is not None:  # set role
+        options = f"{options or ''} -c role=" + re.sub(r"([\s\\])", r"\\\1", row[0])
+    like = make_conninfo(dsn, password=password, options=options)
+    return lambda: connect(like, name="pgpublish jobs")
 
 
 def _start(
     conn: Connection, id: str | None, kinds: list[str] | None, worker: str | None, lease: float
 ) -> Job | None:
     try:
+        span = timedelta(seconds=lease)
+    except (ValueError, OverflowError) as error:
+        raise BadArgument(
+            "lease must be seconds", detail=str(error), hint="Pass a number, at most a year."
+        ) from error
+    try:
         row = _transact(
             conn,
             "select id, kind, data::text, token, attempt, max_attempts"
             " from public.publish_job_start(%s, %s, %s, %s, %s)",
-            id, kinds, worker, timedelta(seconds=lease), conn.info.backend_pid,
+            id, kinds, worker, span, conn.info.backend_pid,
         )  # fmt: skip
     except CursorInvalid as error:
         raise JobIgnored(
@@ -634,12 +676,28 @@ def _json(data: Mapping[str, Any]) -> str:
             "a job's data must be JSON", detail=str(error),
             hint="Pass dicts with text keys, lists, text, finite numbers, booleans and None.",
         ) from error  # fmt: skip
-    if "\\u0000" in text:
-        raise BadArgument(
-            "a job's data must not hold the character NUL",
-            hint="PostgreSQL's jsonb has no place for it: take it out.",
-        )
+    for string in _strings(dict(data)):
+        if "\0" in string or (not string.isascii() and SURROGATE.search(string)):
+            raise BadArgument(
+                "a job's data must not hold the character NUL, nor half of one",
+                detail=ascii(string[:60]),
+                hint="PostgreSQL's jsonb has no place for it: take it out.",
+            )
     return text
+
+
+def _strings(data: object) -> Iterator[str]:
+    """All text in it, keys too."""
+    left = [data]
+    while left:
+        match left.pop():
+            case str(text):
+                yield text
+            case dict(pairs):
+                left += pairs.keys()
+                left += pairs.values()
+            case list(items) | tuple(items):
+                left += items
 
 
 def _loads(text: str) -> Any:

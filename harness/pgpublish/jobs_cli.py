@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import socket
 import sys
@@ -37,13 +38,23 @@ STATUS = ["pending", "running", "failed", "succeeded", "ignored"]
 BAR = 20  # characters of a progress bar
 
 
+class Seconds(click.FloatRange):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):  # within any range, for click
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.argument("kinds", metavar="KIND…", nargs=-1, required=True)
 @click.option("--concurrency", type=click.IntRange(1, 100), default=1, show_default=True,
               help="Jobs at a time, each in a thread with a connection.")  # fmt: skip
 @click.option("--import", "modules", metavar="MODULE", multiple=True,
               help="Python module that registers handlers; may be given again.")  # fmt: skip
-@click.option("--lease", type=click.FloatRange(0.1, 86400), default=room.LEASE_S,
+@click.option("--lease", type=Seconds(0.1, 86400), default=room.LEASE_S,
               metavar="SECONDS", show_default=True,
               help="How long a job is kept after its worker was last heard of.")  # fmt: skip
 @json_option
@@ -76,23 +87,27 @@ def work(
         )
         sys.stdout.flush()
 
-    with database.server(), stop_on_signals() as stop:
+    with (
+        database.server(),
+        stop_on_signals() as stop,
+        room.heart(database.connect, log) as beating,
+        ThreadPoolExecutor(concurrency) as pool,
+    ):
         with database.connect() as conn:
             migrate.require_current(conn)
-        with room.heart(database.connect, log) as beating, ThreadPoolExecutor(concurrency) as pool:
-            run = partial(
-                room.work, kinds=kinds, stop=stop, beating=beating, lease=lease, worker=name,
-                report=report, warn=log,
-            )  # fmt: skip
-            running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
-            try:
-                while running:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    stop.set()  # a thread ends when it is asked to, or by an error
-                    for thread in done:
-                        thread.result()
-            except KeyboardInterrupt:
-                os._exit(130)  # the second one: without waiting for the jobs that run
+        run = partial(
+            room.work, kinds=kinds, stop=stop, beating=beating, lease=lease, worker=name,
+            report=report, warn=log,
+        )  # fmt: skip
+        running = {pool.submit(reconnect, database, stop, run) for _ in range(concurrency)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                stop.set()  # a thread ends when it is asked to, or by an error
+                for thread in done:
+                    thread.result()
+        except KeyboardInterrupt:
+            os._exit(130)  # the second one: without waiting for the jobs that run
 
 
 def load(modules: tuple[str, ...]) -> None:
@@ -148,7 +163,6 @@ def list_command(
 def summary(row: dict[str, Any]) -> dict[str, Any]:
     """A row of publish_jobs as a person wants it: a line."""
     at = row["finished_at"] or row["started_at"] or row["created_at"]
-    error = f"{row['error']}: {row['message']}".splitlines()[0][:60] if row["error"] else None
     return {
         "id": row["id"][:60],
         "kind": row["kind"],
@@ -157,8 +171,15 @@ def summary(row: dict[str, Any]) -> dict[str, Any]:
         "progress": progress(row["data"]) or None,
         "worker": row["worker"],
         "at": at.isoformat(timespec="seconds"),
-        "last error": error if row["status"] != "succeeded" else None,
+        "last error": last_error(row),
     }
+
+
+def last_error(row: dict[str, Any]) -> str | None:
+    """The beginning of it, if the job has not succeeded since."""
+    if not row["error"] or row["status"] == "succeeded":
+        return None
+    return f"{row['error']}: {row['message']}".splitlines()[0][:60]
 
 
 def progress(data: Any) -> str:
@@ -232,40 +253,67 @@ def retry(conn: Connection, id: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.option("--interval", type=click.FloatRange(0.05), default=1.0, show_default=True,
+@click.option("--interval", type=Seconds(0.05, 86400), default=1.0, show_default=True,
               metavar="SECONDS", help="Between two looks.")  # fmt: skip
 @json_option
-@with_connection()
-def watch(conn: Connection, interval: float, as_json: bool) -> None:
+@click.pass_obj
+def watch(database: Database, interval: float, as_json: bool) -> None:
     """Follow running jobs live, with their progress, until interrupted.
 
-    Into a pipe or with --json: a line for each job whenever something about it changed.
+    Into a pipe or with --json: a line for each job whenever something about it changed, and one
+    that says how it ended.
     """
-    seen: dict[str, str] = {}
-    with stop_on_signals() as stop:
+    told: dict[str, str] = {}
+    screen = not as_json and sys.stdout.isatty()
+
+    def follow(conn: Connection) -> None:
         while not stop.is_set():
             rows = room.activity(conn)
-            if as_json or not sys.stdout.isatty():
-                lines = {row["id"]: line(row, as_json) for row in rows}
-                for id, text in lines.items():
-                    if seen.get(id) != text:
-                        click.echo(text)
-                seen = lines
-                sys.stdout.flush()
-            else:
+            if screen:
                 click.clear()
                 click.echo(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {len(rows)} running\n")
                 show_rows([activity_summary(row) for row in rows], False, none="")
+            else:
+                tell_changes(conn, rows, told, as_json)
             stop.wait(interval)
+
+    with database.server(), stop_on_signals() as stop:
+        with database.connect() as conn:
+            migrate.require_current(conn)
+        reconnect(database, stop, follow)
+
+
+def tell_changes(
+    conn: Connection, rows: list[dict[str, Any]], told: dict[str, str], as_json: bool
+) -> None:
+    """A line for each running job that differs from what was told, and for each that has ended."""
+    running = {row["id"]: line(row, as_json) for row in rows}
+    for id in told.keys() - running.keys():
+        del told[id]
+        ended = room.listing(conn, id=id) or [{"id": id, "status": "removed", "error": None}]
+        if ended[0]["status"] != "running":  # started again since rows were read: told with these
+            click.echo(last_line(ended[0], as_json))
+    for id, text in running.items():
+        if told.get(id) != text:
+            click.echo(text)
+    told |= running
+    sys.stdout.flush()
 
 
 def line(row: dict[str, Any], as_json: bool) -> str:
     """What is said of a running job: nothing that changes by itself, so that a change is news."""
     if as_json:
         steady = ("id", "kind", "worker", "attempt", "pid", "since", "lock", "data")
-        return json.dumps({name: plain(row[name]) for name in steady})
+        return json.dumps({name: plain(row[name]) for name in steady} | {"status": "running"})
     return printable(f"{row['id']}  attempt {row['attempt']}  {row['worker']}  "
                      f"lock {row['lock']}  {progress(row['data'])}").rstrip()  # fmt: skip
+
+
+def last_line(row: dict[str, Any], as_json: bool) -> str:
+    """What is said of a job that ran and does not any more."""
+    if as_json:
+        return json.dumps({name: plain(value) for name, value in row.items()})
+    return printable(f"{row['id']}  {row['status']}  {last_error(row) or ''}").rstrip()
 
 
 def activity_summary(row: dict[str, Any]) -> dict[str, Any]:

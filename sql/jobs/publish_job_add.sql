@@ -48,11 +48,11 @@ begin
                       coalesce(publish_job_add.backoff_max::text, 'null')),
       hint = 'Leave them out for 10 seconds and 1 hour; a year is the most.';
   end if;
-  if publish_job_add.run_at in ('infinity', '-infinity') then
-    raise exception 'run_at must be a time that comes' using
+  if publish_job_add.run_at < '1000-01-01 UTC' or publish_job_add.run_at >= '9001-01-01 UTC' then
+    raise exception 'run_at must be in the years 1000 to 9000' using
       errcode = 'PT400',
       detail = format('job %L, run_at %s', publish_job_add.id, publish_job_add.run_at),
-      hint = 'Pass a finite time, or leave it out to run the job as soon as can be.';
+      hint = 'Leave it out to run the job as soon as can be.';
   end if;
   perform publish.check_job_data(publish_job_add.id, publish_job_add.data);
   -- An INSERT that meets a row waits for the transaction that is just saving that job.

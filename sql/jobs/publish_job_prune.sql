@@ -1,5 +1,7 @@
 -- created_at comes before finished_at: only jobs that are old enough by it are looked at.
 -- One that recurs under its id never gets old, its errors do.
+-- One prunes at a time: errors go in one order and jobs, with the errors they have, in another. Who
+-- finds another at it does not wait.
 create or replace function public.publish_job_prune(
   retention interval default null,
   batch int default 10000
@@ -22,6 +24,9 @@ begin
                       coalesce(publish_job_prune.retention::text, 'null'),
                       coalesce(publish_job_prune.batch::text, 'null')),
       hint = 'Leave them out for publish.job_retention and 10000 jobs.';
+  end if;
+  if not pg_try_advisory_xact_lock(1886741100, 2) then
+    return 0;
   end if;
   delete from publish.job_error e
    where e.error_id in (
@@ -52,6 +57,7 @@ $$;
 comment on function public.publish_job_prune(interval, int) is
   'Removes jobs that succeeded, or were ignored, longer ago than retention (default: '
   'publish.job_retention), with their errors, at most batch, and returns how many; also errors as '
-  'old as that of jobs that succeeded since, at most batch. Errors: PT400 bad argument.';
+  'old as that of jobs that succeeded since, at most batch. 0 also while another transaction has '
+  'advisory lock (1886741100, 2): it prunes. Errors: PT400 bad argument.';
 revoke all on function public.publish_job_prune(interval, int) from public;
 grant execute on function public.publish_job_prune(interval, int) to publish_worker, publish_admin;

@@ -121,3 +121,20 @@ def test_a_run_settled_while_another_looks_for_lost_ones_is_not_taken(connect: C
     assert jobs._start(other, None, ["k"], "w", 60) is None
     owner.execute("commit")
     assert one(other, "select status from publish.job") == "succeeded"
+
+
+def test_of_two_that_prune_at_once_one_does_and_the_other_does_not_wait(
+    db: Connection, connect: Connect
+) -> None:
+    """They would lock the errors of jobs in one order, and the jobs that they are of in another."""
+    db.execute(
+        "insert into publish.job (id, kind, status, created_at, finished_at)"
+        " select 'old' || n, 'k', 'succeeded', now() - interval '50 days',"
+        "        now() - interval '40 days' from generate_series(1, 3) n"
+    )
+    prune = "select publish_job_prune(batch => %s)"
+    first = connect()
+    with first.transaction():
+        assert one(first, prune, 1) == 1
+        assert one(db, prune, 10) == 0
+    assert one(db, prune, 10) == 2

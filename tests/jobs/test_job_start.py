@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 from conftest import Connect, Connection
 from helpers import LOCKS, PATIENCE, begin, one, pid, until
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from pgpublish import jobs
@@ -163,6 +165,70 @@ def test_the_heart_connects_again_when_its_session_is_terminated(
         since = until(lambda: one(db, "select beat_at from publish.job"))
         until(lambda: one(db, "select beat_at > %s from publish.job", since))
     assert row(db)["status"] == "succeeded"
+
+
+@pytest.fixture
+def role(admin: Connection) -> Iterator[LiteralString]:
+    """A login that may become publish_worker, and inherits nothing of it."""
+    admin.execute('create role "a login" login noinherit in role publish_worker')
+    yield "a login"
+    admin.execute('drop role "a login"')
+
+
+def test_the_heart_keeps_a_lease_in_the_role_that_was_set(
+    db: Connection, connect: Connect, role: str
+) -> None:
+    conn = connect(user=role)
+    conn.execute("set role publish_worker")
+    with jobs.start(conn, "j", lease=3):
+        until(lambda: one(db, "select beat_at from publish.job"))
+    assert row(db)["status"] == "succeeded"
+
+
+def test_a_job_whose_heart_cannot_connect_is_not_started(
+    db: Connection, connect: Connect, role: str
+) -> None:
+    db.execute('alter role "a login" connection limit 1')
+    conn = connect(user=role)
+    conn.execute("set role publish_worker")
+    with pytest.raises(ConnectionFailed), jobs.start(conn, "j"):
+        pass
+    assert jobs.listing(db) == []
+
+
+def test_what_keeps_a_heart_from_beating_is_told_once_until_it_beats_again(
+    db: Connection, connect: Connect, url: str, role: str
+) -> None:
+    tries: list[int] = []
+    warnings: list[str] = []
+    start, stop = 'alter role "a login" login', 'alter role "a login" nologin'
+    theirs = make_conninfo(url, user=role, options="-c role=publish_worker")
+
+    def open_connection() -> Connection:
+        tries.append(1)
+        return jobs.connect(theirs)
+
+    def end_session() -> None:
+        before = len(tries)
+        db.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s",
+                   [role])  # fmt: skip
+        until(lambda: len(tries) >= before + 3)
+
+    jobs.add(db, "j", "k")
+    job = jobs._start(db, "j", None, "w", 3600)
+    assert job is not None
+    with jobs.heart(open_connection, warnings.append) as beating:
+        beating.watch(job, 0.3)
+        for times in (1, 2):
+            since = until(lambda: one(db, "select beat_at from publish.job"))
+            db.execute(stop)
+            end_session()
+            assert len(warnings) == times
+            assert "'j': its lease cannot be extended: " in warnings[-1]
+            db.execute(start)
+            until(
+                lambda since=since: one(db, "select beat_at > %s from publish.job", since)  # type: ignore[misc]
+            )
 
 
 def test_the_heart_does_not_wait_for_the_transaction_of_a_save(
@@ -396,8 +462,10 @@ def test_a_server_that_is_gone_is_said_by_the_first_call(connect: Connect) -> No
 @pytest.mark.parametrize(
     "data",
     [{"x": object()}, {"x": float("nan")}, {"x": float("inf")}, {"x": "\0"}, {"x": b"bytes"},
-     {"x": {1: {(1, 2): 3}}}, {"x": "x" * 1_048_577}],
-    ids=["object", "NaN", "infinity", "NUL", "bytes", "a tuple as key", "over 1 MB"],
+     {"x": {1: {(1, 2): 3}}}, {"x": [{"a\0": 1}]}, {"x": "\ud800"}, {"x": {"\udfff": 1}},
+     {"x": "x" * 1_048_577}],
+    ids=["object", "NaN", "infinity", "NUL", "bytes", "a tuple as key", "a key with NUL",
+         "half a character", "a key of half a character", "over 1 MB"],
 )  # fmt: skip
 def test_data_that_is_no_json_or_too_large_is_refused_and_the_job_goes_on(
     db: Connection, data: dict[str, Any]
@@ -411,18 +479,43 @@ def test_data_that_is_no_json_or_too_large_is_refused_and_the_job_goes_on(
     assert row(db)["data"] == {"ok": 1}
 
 
+def test_text_that_cannot_be_kept_is_refused_by_an_update_at_once(db: Connection) -> None:
+    with jobs.start(db, "j") as job:
+        for text in ("\0", "\ud800", "\U0001f600\udc00"):
+            with pytest.raises(BadArgument):
+                job.update(text=text)
+    assert row(db)["status"] == "succeeded"
+
+
+def test_all_other_text_is_kept_as_it_is(db: Connection) -> None:
+    texts = ["\\u0000", "\\\\u0000", "\\ud800", "\\", "\U0001f600", "\x01"]
+    with jobs.start(db, "j", data={text: text for text in texts}) as job:
+        job.save(saved=texts)
+        job.update(at_the_end=texts)
+    assert row(db)["data"] == {text: text for text in texts} | {
+        "saved": texts, "at_the_end": texts,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"id": "x" * 10_000}, {"id": ""}, {"kind": ""}, {"max_attempts": 0}, {"lease": 0},
-     {"lease": -1}],
+     {"lease": -1}, {"lease": float("nan")}, {"lease": float("inf")}, {"lease": 1e9}],
     ids=str,
 )  # fmt: skip
-def test_a_bad_argument_is_refused(db: Connection, arguments: dict[str, Any]) -> None:
-    with pytest.raises(BadArgument), jobs.start(db, **({"id": "j"} | arguments)):
-        pass
+def test_a_bad_argument_is_refused_and_no_job_is_left(
+    connect: Connect, db: Connection, arguments: dict[str, Any]
+) -> None:
+    for conn in (connect(), connect(autocommit=False)):
+        with pytest.raises(BadArgument), jobs.start(conn, **({"id": "j"} | arguments)):
+            pass
+        assert conn.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert jobs.listing(db) == []
+
+
+def test_a_negative_priority_is_refused(db: Connection) -> None:
     with pytest.raises(BadArgument):
         jobs.add(db, "p", "k", priority=-1)
-    assert [job["id"] for job in jobs.listing(db, status="running")] == []
 
 
 def test_adding_a_job_again_changes_nothing(db: Connection) -> None:

@@ -24,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgpublish import capture, cli, jobs, jobs_cli
 from pgpublish.database import connect as open_connection
-from pgpublish.errors import BadArgument, StaleToken
+from pgpublish.errors import BadArgument, ConnectionFailed, StaleToken
 
 # Jobs whose body waits for the lock that the test holds.
 BLOCKED: LiteralString = (
@@ -319,6 +319,33 @@ def test_the_shipped_jobs_and_the_commands_run_as_a_member_of_publish_worker_onl
         assert process.returncode == code, errors
 
 
+def test_a_worker_whose_heart_cannot_connect_is_refused(
+    admin: Connection, background: Background, worker_url: str
+) -> None:
+    admin.execute("alter role only_a_worker connection limit 1")
+    worker = background("work", "backfill", database_url=worker_url)
+    _, errors = worker.communicate(timeout=PATIENCE)
+    assert worker.returncode == ConnectionFailed.exit_code, errors
+
+
+def test_with_too_few_connections_fewer_jobs_run_at_a_time_and_each_keeps_its_lease(
+    db: Connection, work: Background, worker_url: str
+) -> None:
+    db.execute("alter role only_a_worker connection limit 2; select pg_advisory_lock(1, 1)")
+    db.execute("select count(publish_job_add('j' || n, 'ends')) from generate_series(1, 2) n")
+    worker = work("ends", "--concurrency", "2", "--lease", "3", database_url=worker_url)
+    assert worker.stderr is not None
+    assert "too many connections" in worker.stderr.readline()
+    until(lambda: one(db, BLOCKED))
+    until(lambda: one(db, "select max(beat_at) from publish.job"))
+    db.execute("select pg_advisory_unlock(1, 1)")
+    told = [outcome(worker) for _ in range(2)]
+    assert {(o["status"], o["attempt"]) for o in told} == {("succeeded", 1)}
+    worker.send_signal(signal.SIGTERM)
+    worker.communicate(timeout=PATIENCE)
+    assert one(db, "select count(*) from publish.job_error") == 0
+
+
 def test_a_timeout_between_jobs_ends_no_worker(db: Connection, connect: Connect, url: str) -> None:
     jobs.HANDLERS.setdefault("nothing", lambda conn, job: None)
     warnings: list[str] = []
@@ -342,7 +369,9 @@ def test_a_timeout_between_jobs_ends_no_worker(db: Connection, connect: Connect,
     [
         (["work", "nobody's"], 1), (["work", "backfill", "--import", "no_such_module"], 1),
         (["work"], 2), (["work", "backfill", "--concurrency", "0"], 2),
-        (["work", "backfill", "--lease", "0"], 2), (["jobs", "--status", "cancelled"], 2),
+        (["work", "backfill", "--lease", "0"], 2), (["work", "backfill", "--lease", "nan"], 2),
+        (["jobs", "watch", "--interval", "inf"], 2), (["jobs", "watch", "--interval", "nan"], 2),
+        (["jobs", "--status", "cancelled"], 2),
         (["jobs", "show", "nope"], 1), (["jobs", "cancel", "nope"], 1),
         (["jobs", "retry", "nope"], 1),
     ],
@@ -485,14 +514,41 @@ def test_watch_on_a_terminal_shows_a_bar_that_moves(connect: Connect, url: str) 
         os.close(ours)
 
 
-def test_watch_follows_what_runs(connect: Connect, background: Background) -> None:
+def test_watch_follows_what_runs_to_its_end_also_when_its_connection_is_lost(
+    db: Connection, connect: Connect, background: Background
+) -> None:
     watch = background("jobs", "watch", "--interval", "0.05", "--json")
     assert watch.stdout is not None
+    told: dict[str, Any] = {}
     with jobs.start(connect(), "j") as job:
         for n in (1, 2, 3):
             job.save(done=n, total=3)
-            while json.loads(watch.stdout.readline())["data"] != {"done": n, "total": 3}:
-                pass
+            while told.get("data") != {"done": n, "total": 3}:
+                told = json.loads(watch.stdout.readline())
+            assert told["status"] == "running"
+            db.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where query like '%job_activity%' and datname = current_database()"
+                " and pid <> pg_backend_pid()"
+            )
+    assert json.loads(watch.stdout.readline())["status"] == "succeeded"
     watch.send_signal(signal.SIGINT)
     _, errors = watch.communicate(timeout=PATIENCE)
-    assert (watch.returncode, errors) == (0, "")
+    assert watch.returncode == 0
+    assert "connection lost" in errors
+
+
+def test_watch_into_a_pipe_says_how_a_job_ended(
+    db: Connection, connect: Connect, background: Background
+) -> None:
+    watch = background("jobs", "watch", "--interval", "0.05")
+    assert watch.stdout is not None
+    for id, ending in [("bad", "failed  ValueError: no such month"), ("gone", "removed")]:
+        with jobs.start(connect(), id, skip_error=True):
+            assert watch.stdout.readline().startswith(f"{id}  attempt 1  ")
+            if id == "gone":
+                db.execute("delete from publish.job where id = 'gone'")
+            raise ValueError("no such month")
+        assert watch.stdout.readline() == f"{id}  {ending}\n"
+    watch.send_signal(signal.SIGINT)
+    assert watch.communicate(timeout=PATIENCE) == ("", "")

@@ -1,6 +1,6 @@
 -- publish_job_add: one row per id, and what is refused.
 begin;
-select plan(32);
+select plan(40);
 
 select is(pg_get_function_arguments('publish_job_add'::regproc),
           'id text, kind text, data jsonb DEFAULT ''{}''::jsonb, '
@@ -22,6 +22,8 @@ select is(publish_job_add('b', 'export', run_at => '2100-01-01'), true, 'one of 
 select is((select j.due_at from publish.job j where j.id = 'b'), '2100-01-01'::timestamptz,
           'is due then');
 select is(publish_job_add('c', 'export', run_at => '1999-12-31'), true, 'one of long ago');
+select is(publish_job_add('d', 'export', run_at => '1000-01-01 UTC'), true, 'the first time');
+select is(publish_job_add('e', 'export', run_at => '9000-12-31 23:59:59 UTC'), true, 'the last');
 select is(publish_job_add(repeat('x', 500), repeat('k', 200), priority => 100), true,
           'the longest names and the highest priority');
 select is(publish_job_add('mb', 'export', jsonb_build_object('t', repeat('x', 1048567))), true,
@@ -46,6 +48,11 @@ insert into refused values
   ($$publish_job_add('z', 'k', priority => null)$$, 'no priority'),
   ($$publish_job_add('z', 'k', max_attempts => 0)$$, 'no attempt'),
   ($$publish_job_add('z', 'k', run_at => 'infinity')$$, 'never'),
+  ($$publish_job_add('z', 'k', run_at => '-infinity')$$, 'before all time'),
+  ($$publish_job_add('z', 'k', run_at => '0999-12-31 23:59:59 UTC')$$, 'too long ago'),
+  ($$publish_job_add('z', 'k', run_at => '2024-01-01 BC')$$, 'before Christ'),
+  ($$publish_job_add('z', 'k', run_at => '9001-01-01 UTC')$$, 'too late for any'),
+  ($$publish_job_add('z', 'k', run_at => '10000-01-01')$$, 'a year of five digits'),
   ($$publish_job_add('z', 'k', backoff_min => '0')$$, 'no backoff'),
   ($$publish_job_add('z', 'k', backoff_min => '2 h')$$, 'backoff_min above backoff_max'),
   ($$publish_job_add('z', 'k', backoff_max => null)$$, 'no backoff_max'),
@@ -57,6 +64,8 @@ select is((select count(*) from publish.job j where j.id in ('z', '')), 0::bigin
           'nothing of it was added');
 select throws_ok($$update publish.job j set status = 'cancelled'$$, '23514', null,
                  'the table knows five statuses only');
+select throws_ok($$update publish.job j set due_at = '9001-01-01 UTC'$$, '23514', null,
+                 'and no time that a client might not be able to read');
 
 select * from finish();
 rollback;
