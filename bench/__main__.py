@@ -93,4 +93,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{document['seconds']} s; {path}")
 
 
-main()
+if __name__ == "__main__":
+    main()
