@@ -30,6 +30,8 @@ declare
   v_unknown int;
   v_first int;
   v_failing boolean;
+  v_again boolean;
+  v_floor timestamptz;
   v_retry_after float8;
 begin
   if jsonb_typeof(v_failed) <> 'array' or exists (
@@ -154,20 +156,30 @@ begin
 
     publish_settle.sent := greatest(v_batch.claimed - publish_settle.parked, 0);
     -- A refusal says nothing of the endpoint. Nor does what nobody can explain, but where nothing
-    -- else came of the batch. What failed before may fail for its own sake: alone it has the lane
-    -- wait, but no longer each time, and where others were sent it does not.
+    -- else came of the batch. What failed before may fail for its own sake: where others were sent
+    -- it has no lane wait. Alone it may also be an outage: then all that failed before waits,
+    -- longer each time, and comes in turns, so that a night costs few attempts; others do not wait.
     v_failing := v_endpoint > 0 or v_unknown > 0 and publish_settle.sent = 0;
+    v_again := v_failing and v_first = 0;
     v_batch.failures := case
-      when v_failing and v_first > 0 then v_batch.failures + 1
-      when v_failing and (publish_settle.sent = 0 or v_retry_after is not null)
-        then greatest(v_batch.failures, 1)
+      when v_failing and (v_first > 0 or publish_settle.sent = 0) then v_batch.failures + 1
+      when v_failing and v_retry_after is not null then greatest(v_batch.failures, 1)
       when v_answered + publish_settle.sent > 0 then 0
       else v_batch.failures end;
     if v_failing and v_batch.failures > 0 then
       v_batch.resume_at := v_now + greatest(
-        publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
-                           v_subscription.backoff_max),
+        publish.retry_wait(case when v_again then 1 else v_batch.failures end,
+                           v_subscription.backoff_min, v_subscription.backoff_max),
         v_retry_after * interval '1 second');
+    end if;
+    if v_again and publish_settle.sent = 0 then
+      v_floor := v_now + publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
+                                            v_subscription.backoff_max);
+      update publish.parked k
+         set next_attempt_at = v_floor + k.attempts * interval '1 millisecond'
+       where k.subscription_id = v_batch.subscription_id and k.lane = v_batch.lane
+         and k.next_attempt_at < v_floor + k.attempts * interval '1 millisecond'
+         and k.class in ('endpoint', 'unknown') and k.first_failed_at is not null;
     end if;
     update publish.batch b
        set settled_at = clock_timestamp(), sent = publish_settle.sent,
@@ -202,9 +214,9 @@ comment on function public.publish_settle(bigint, jsonb) is
   'unless its kind was taken out meanwhile; the others do not wait for it; after max_attempts it '
   'is a dead letter. Where the endpoint '
   'failed, the lane waits as well, for retry_after or longer, and the longer the more batches in a '
-  'row failed of what had not failed before. Where it asked for time or took nothing of the batch, '
-  'of those it failed only the one tried least has an attempt counted. Errors: PT409 the batch is '
-  'no longer yours; PT400 bad argument, or a change that is not in the batch. Then nothing was '
-  'changed.';
+  'row failed; where only what failed before did, that waits so, and the lane little. Where it '
+  'asked for time or took nothing of the batch, of those it failed only the one tried least has an '
+  'attempt counted. Errors: PT409 the batch is no longer yours; PT400 bad argument, or a change '
+  'that is not in the batch. Then nothing was changed.';
 revoke all on function public.publish_settle(bigint, jsonb) from public;
 grant execute on function public.publish_settle(bigint, jsonb) to publish_worker, publish_admin;

@@ -423,19 +423,40 @@ def test_what_fails_again_lengthens_no_wait_of_the_lane(db: Connection) -> None:
     batch = claim(db, "s")
     settle(db, batch, [failure(row, "endpoint") for row in batch])
     assert failures(db) == 1
-    for kind in ("endpoint", "unknown", "endpoint"):
+    for number, kind in enumerate(("endpoint", "unknown", "endpoint"), 2):
         all_due(db)
         (probe,) = claim(db, "s")
         settled = settle(db, [probe], [failure(probe, kind)])
-        assert failures(db) == 1
+        assert failures(db) == number
         assert one(db, "select %s <= clock_timestamp() + interval '10 s'", settled.resume_at)
     enqueue(db, "note", "new", "4")
     drain_all(db)
     all_due(db)
     (probe,) = claim(db, "s")
     assert probe.rev == 4
-    settle(db, [probe], [failure(probe, "endpoint")])
-    assert failures(db) == 2
+    settle(db, [probe], [])
+    assert failures(db) == 0
+
+
+def test_an_outage_in_which_nothing_new_comes_costs_each_change_few_attempts(
+    db: Connection,
+) -> None:
+    """The default waits, a thousand times faster, and a claim as often as it can be."""
+    notes(db, 40)
+    subscribe(db, "s", backoff_min="1 ms", backoff_max="3.6 s")
+    probes = 0
+    for _ in range(600):
+        if batch := claim(db, "s"):
+            settle(db, batch, [failure(row, "endpoint") for row in batch])
+            probes += 1
+    assert 5 < probes < 60
+    dead = "select count(*), max(attempts) from publish.parked where next_attempt_at is null"
+    assert db.execute(dead).fetchone() == (0, None)
+    enqueue(db, "note", "new", "4")
+    drain_all(db)
+    db.execute("update publish.batch set resume_at = clock_timestamp()")
+    (probe,) = claim(db, "s")
+    assert probe.rev == 41, "what is new does not wait for what failed"
 
 
 def test_what_fails_again_while_others_are_sent_makes_no_lane_wait(db: Connection) -> None:
