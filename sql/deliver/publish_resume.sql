@@ -18,11 +18,15 @@ begin
                      where n.subscription_id = l.subscription_id and n.lane = l.lane
                      order by n.token desc
                      limit 1);
+  update publish.parked k
+     set next_attempt_at = clock_timestamp()
+   where k.subscription_id = v_id and k.class in ('endpoint', 'unknown')
+     and k.next_attempt_at > clock_timestamp();
   perform pg_notify('publish', public.publish_head()::text);
 end
 $$;
 comment on function public.publish_resume(text) is
-  'Delivers again after publish_pause, after a 410 disabled it, or at once where its lanes wait '
-  'for the endpoint. Errors: PT404 there is none.';
+  'Delivers again after publish_pause, after a 410 disabled it, or at once where lanes and '
+  'changes wait for the endpoint. Errors: PT404 there is none.';
 revoke all on function public.publish_resume(text) from public;
 grant execute on function public.publish_resume(text) to publish_admin;

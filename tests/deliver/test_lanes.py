@@ -457,6 +457,9 @@ def test_an_outage_in_which_nothing_new_comes_costs_each_change_few_attempts(
     db.execute("update publish.batch set resume_at = clock_timestamp()")
     (probe,) = claim(db, "s")
     assert probe.rev == 41, "what is new does not wait for what failed"
+    settle(db, [probe], [])
+    db.execute("select publish_resume('s')")
+    assert len(claim(db, "s")) == 40
 
 
 def test_what_fails_again_while_others_are_sent_makes_no_lane_wait(db: Connection) -> None:
