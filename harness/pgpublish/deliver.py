@@ -30,6 +30,7 @@ from pgpublish.drain import retryable
 from pgpublish.errors import (
     BadArgument,
     ConnectionFailed,
+    DatabaseError,
     MissingPart,
     PublishError,
     StaleToken,
@@ -186,7 +187,7 @@ def _close(sink: Sink) -> None:
 
 
 def register_sink(conn: Connection, name: str) -> None:
-    """Tells the database the options of a third party's sink. Raises MissingPart, BadArgument."""
+    """Tells the database a third party's options. Raises MissingPart and what call does."""
     call(conn, "select public.publish_register_sink(%s, %s)", name, sinks.known_options(name))
 
 
@@ -484,7 +485,7 @@ def run(
         for sink in sinks.third_party():
             try:
                 register_sink(conn, sink)
-            except (MissingPart, BadArgument) as error:
+            except (MissingPart, BadArgument, DatabaseError) as error:
                 warn(f"{error.message}: {error.detail}")
         for name in names or []:
             call(conn, "select * from publish.sink_of(%s)", name)

@@ -5,8 +5,8 @@ rows 1000
 as $$
 begin
   if current_setting('publish.set_aside', true) = 'on' then
-    insert into publish.rescan (kind, reason)
-    values (look_up_or_walk.kind, 'a lookup alone ran into statement_timeout');
+    insert into publish.rescan (kind, reason, next_page_at)
+    values (look_up_or_walk.kind, 'a lookup alone ran into statement_timeout', clock_timestamp());
     return;
   end if;
   return query
@@ -18,9 +18,10 @@ exception
        or too_many_connections or lock_not_available then
     raise; -- not configuration_limit_exceeded: temp_file_limit is met by the lookup's query
   when others then
-    insert into publish.rescan (kind, reason)
+    insert into publish.rescan (kind, reason, next_page_at)
     values (look_up_or_walk.kind,
-            format('the lookup of capture %s failed: %s', look_up_or_walk.via, sqlerrm));
+            format('the lookup of capture %s failed: %s', look_up_or_walk.via, sqlerrm),
+            clock_timestamp());
 end
 $$;
 comment on function publish.look_up_or_walk(text, int, text[], int) is

@@ -62,21 +62,24 @@ begin
     from publish.read_batch(v_state, v_seen, pg_current_xact_id_if_assigned(), v_size) b;
   if v_batch.scanned = 0 then
     return query
-      select publish.walk_rescan(publish_drain.batch), 0, 0, 0, 0, v_state.head, false;
+      select publish.walk_rescan(publish_drain.batch, v_began), 0, 0, 0, 0, v_state.head, false;
     return;
   end if;
 
   v_locked_kinds := array(
     select k.kind
-      from publish.kind k
-     where k.view is not null and k.kind = any (v_batch.kinds[:v_batch.scanned])
-       and not publish.try_hold_tables(to_regclass(k.view)));
+      from (select k.kind, k.view, count(*) over () as of
+              from publish.kind k
+             where k.view is not null and k.kind = any (v_batch.kinds[:v_batch.scanned])) k
+     where not publish.try_hold_tables(to_regclass(k.view), k.of));
   v_locked_vias := array(
-    select distinct u.via
-      from unnest(v_batch.vias[:v_batch.scanned]) as u (via)
-     where u.via is not null
-       and exists (select from publish.lookup_reads(u.via) r (relid)
-                    where not publish.try_hold_tables(r.relid)));
+    select u.via
+      from (select u.via, count(*) over () as of
+              from unnest(v_batch.vias[:v_batch.scanned]) as u (via)
+             where u.via is not null
+             group by u.via) u
+     where exists (select from publish.lookup_reads(u.via) r (relid)
+                    where not publish.try_hold_tables(r.relid, u.of)));
   loop
     v_keys := v_batch;
     exit when v_batch.vias is null and v_locked_kinds = '{}';
@@ -127,7 +130,7 @@ begin
   -- While others wait, a walk adds a tenth of a batch.
   perform publish.walk_rescan(
     case when v_batch.more then greatest(publish_drain.batch / 10, 1)
-         else publish_drain.batch end);
+         else publish_drain.batch end, v_began);
   if v_done.published > 0 then
     perform pg_notify('publish', (v_state.head + v_done.published)::text);
   end if;

@@ -1,13 +1,16 @@
 -- Called under the drain's lock, so that nothing is published while a page is chosen. A page's keys
 -- become outbox rows of the drain's transaction; the walk goes on where the last committed page
 -- ended. They are for the drain after this: one that times out must not take the page back. A page
--- that fails waits, and nothing with it; for one that times out see publish.postpone_slow.
-create or replace function publish.walk_rescan(batch int) returns int
+-- that fails waits, and nothing with it; for one that times out see publish.postpone_slow. A walk
+-- that the drain itself asked for is not due before it ends: a page that times out must not take
+-- that back.
+create or replace function publish.walk_rescan(batch int, due timestamptz) returns int
 language plpgsql
 as $$
 declare
   v_walk publish.rescan;
   v_view text;
+  v_walks bigint := (select count(*) from publish.rescan);
   v_page record;
   v_marked int;
   v_began timestamptz;
@@ -15,7 +18,7 @@ begin
   loop
     select r.* into v_walk
       from publish.rescan r
-     where r.next_page_at <= clock_timestamp()
+     where r.next_page_at <= walk_rescan.due
      order by r.next_page_at, r.rescan_id
      limit 1;
     exit when not found;
@@ -28,7 +31,7 @@ begin
       delete from publish.rescan r where r.rescan_id = v_walk.rescan_id;
       continue;
     end if;
-    if not publish.try_hold_tables(to_regclass(v_view)) then
+    if not publish.try_hold_tables(to_regclass(v_view), v_walks) then
       update publish.rescan r
          set next_page_at = clock_timestamp() + interval '2 seconds'
        where r.rescan_id = v_walk.rescan_id;
@@ -71,7 +74,8 @@ begin
              page = case
                when clock_timestamp() - v_began
                     > nullif(current_setting('statement_timeout')::interval, '0') / 8 then r.page
-               when r.page < walk_rescan.batch then r.page * 2 end
+               when r.page <= walk_rescan.batch then r.page * 2
+               else r.page end
        where r.rescan_id = v_walk.rescan_id;
     end if;
     if v_marked > 0 then
@@ -81,8 +85,8 @@ begin
   return 0;
 end
 $$;
-comment on function publish.walk_rescan(int) is
+comment on function publish.walk_rescan(int, timestamptz) is
   'Marks the next page of a requested walk over a whole kind dirty: every key of the view, then '
-  'every live key that is published; at most batch of each. Returns how many, 0 when no walk is '
-  'due.';
-revoke all on function publish.walk_rescan(int) from public;
+  'every live key that is published; at most batch of each. Of the walks that were due then. '
+  'Returns how many, 0 when there is none.';
+revoke all on function publish.walk_rescan(int, timestamptz) from public;

@@ -7,6 +7,7 @@ import re
 from importlib import metadata
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import psycopg
 import pytest
@@ -87,6 +88,26 @@ def test_a_sink_that_cannot_be_loaded_stops_no_other(
     assert len(pigeon.read_text().splitlines()) == 3
     assert warnings
     assert all("dodo" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("options", [{"loft": float("nan")}, {"lo\0ft": "string"}, {"loft": None}])
+def test_a_sink_of_odd_options_stops_no_other(
+    db: Connection, url: str, pigeon: Path, monkeypatch: pytest.MonkeyPatch, options: Any
+) -> None:
+    notes(db, 3)
+    arguments = ["--database-url", url, "subscribe", "birds", "pigeon", "-o", f"loft={pigeon}"]
+    assert CliRunner().invoke(cli.main, arguments).exit_code == 0
+    warnings: list[str] = []
+    known = sinks.known_options
+    installed = sinks.third_party()
+    monkeypatch.setattr(sinks, "third_party", lambda: [*installed, "dodo"])
+    monkeypatch.setattr(
+        sinks, "known_options",
+        lambda name: json.dumps(options) if name == "dodo" else known(name),
+    )  # fmt: skip
+    deliver.run(lambda: database.connect(url), Event(), once=True, warn=warnings.append)
+    assert len(pigeon.read_text().splitlines()) == 3
+    assert warnings
 
 
 def test_the_database_and_the_package_know_the_same_sinks(db: Connection) -> None:

@@ -276,6 +276,34 @@ def test_a_slow_key_that_a_walk_marks_stops_no_walk(slow: Connection, connect: C
     assert slow.execute("select count(*) from publish.rescan").fetchone() == (0,)
 
 
+def test_a_lookup_that_fails_and_its_walk_that_times_out_hold_up_no_other_kind(
+    slow: Connection, connect: Connect
+) -> None:
+    slow.execute("create table motto (id int primary key)")
+    slow.execute(
+        "select publish_capture('slow', 'motto', lookup =>"
+        " 'select id from thing where id = any ($1) and 1 / (id - id) = 0')"
+    )
+    slow.execute("truncate publish.rescan")
+    slow.execute("insert into motto values (1)")
+    slow.execute("select publish_enqueue('quick', '1')")
+    loop = connect()
+    loop.execute("set statement_timeout = '300ms'")
+    run_until_empty(loop, batch=64)
+    assert slow.execute("select kind from publish.published").fetchall() == [("quick",)]
+    assert slow.execute("select walks from publish_status()").fetchone() == (1,)
+
+
+def test_a_full_batch_beside_it_does_not_undo_the_limit_of_a_walks_page(
+    slow: Connection,
+) -> None:
+    slow.execute("insert into thing select generate_series(9, 300)")
+    slow.execute("select publish_define('quick', 'quick_feed', schema_version => 2)")
+    slow.execute("update publish.rescan set page = 62")
+    slow.execute("select publish.walk_rescan(50, clock_timestamp())")
+    assert slow.execute("select page from publish.rescan").fetchone() == (62,)
+
+
 def test_a_page_of_a_walk_that_was_put_off_grows_again(slow: Connection, connect: Connect) -> None:
     slow.execute("insert into thing select generate_series(9, 300)")
     slow.execute("select publish_define('quick', 'quick_feed', schema_version => 2)")

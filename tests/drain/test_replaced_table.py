@@ -164,3 +164,22 @@ def test_a_table_that_is_locked_for_long_holds_up_no_other_kind(
     drain_all_now(db)
     assert feed(db, "article") == view(db)
     assert verify(db).pending == 0
+
+
+def test_many_kinds_over_a_locked_table_hold_up_no_other(db: Any, connect: Any) -> None:
+    db.execute("set statement_timeout = '20s'; select publish_define('note')")
+    db.execute(
+        "do $$ begin for i in 1..30 loop"
+        "  perform publish_define('kind ' || i, 'article_feed');"
+        "  perform publish_define('kind ' || i, 'article_feed', schema_version => 2);"
+        "  perform publish_enqueue('kind ' || i, '1');"
+        "end loop; end $$"
+    )
+    altering = connect(autocommit=False)
+    altering.execute("lock table author in access exclusive mode")
+    db.execute("select publish_enqueue('note', 'n', '1')")
+    assert drain(db).published == 1
+    altering.rollback()
+    drain_all_now(db)
+    assert one(db, "select walks from publish_status()") == 0
+    assert len(feed(db, "kind 30")) == 40
