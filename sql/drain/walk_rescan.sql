@@ -10,7 +10,6 @@ as $$
 declare
   v_walk publish.rescan;
   v_view text;
-  v_walks bigint := (select count(*) from publish.rescan);
   v_page record;
   v_marked int;
   v_began timestamptz;
@@ -31,7 +30,8 @@ begin
       delete from publish.rescan r where r.rescan_id = v_walk.rescan_id;
       continue;
     end if;
-    if not publish.try_hold_tables(to_regclass(v_view), v_walks) then
+    if not publish.try_hold_tables(to_regclass(v_view),
+                                   (select count(*) from publish.rescan)) then
       update publish.rescan r
          set next_page_at = clock_timestamp() + interval '2 seconds'
        where r.rescan_id = v_walk.rescan_id;
