@@ -5,13 +5,15 @@ do $$
 declare
   v_role text;
   v_comment text;
+  v_member text;
 begin
   for v_role, v_comment in values
     ('publish_owner', 'pgpublish: owns every object; definer functions run as it'),
     ('publish_writer', 'pgpublish: may enqueue'),
     ('publish_reader', 'pgpublish: may read the feed'),
     ('publish_worker', 'pgpublish: may drain, claim, settle and run jobs'),
-    ('publish_admin', 'pgpublish: may define, capture, subscribe, redrive and prune')
+    ('publish_admin', 'pgpublish: may define, capture, subscribe, redrive and prune'),
+    ('publish_projector', 'pgpublish: runs the SQL of views, lookups, validators, keys: read-only')
   loop
     if not exists (select from pg_catalog.pg_roles r where r.rolname = v_role) then
       begin
@@ -28,24 +30,29 @@ begin
       end;
     end if;
   end loop;
-  if exists (select from pg_catalog.pg_roles r
-              where r.rolname = 'publish_owner' and (r.rolsuper or r.rolcanlogin)) then
-    raise exception 'publish_owner must be neither a superuser nor able to log in' using
+  select r.rolname into v_role
+    from pg_catalog.pg_roles r
+   where r.rolname in ('publish_owner', 'publish_projector') and (r.rolsuper or r.rolcanlogin);
+  if found then
+    raise exception '% must be neither a superuser nor able to log in', v_role using
       errcode = '42501',
       detail = 'A role of this name existed before, with such rights.',
-      hint = 'As a superuser: alter role publish_owner nosuperuser nologin';
+      hint = format('As a superuser: alter role %I nosuperuser nologin', v_role);
   end if;
-  if not pg_catalog.pg_has_role(current_user, 'publish_owner', 'usage') then
-    begin
-      execute format('grant publish_owner to %I', current_user);
-    exception when insufficient_privilege then
-      raise exception 'this user is not a member of publish_owner' using
-        errcode = '42501',
-        detail = format('User %I; the roles were created by another.', current_user),
-        hint = format('As a superuser, or as who created it: grant publish_owner to %I',
-                      current_user);
-    end;
-  end if;
+  -- publish_owner gives the functions that run foreign SQL to publish_projector.
+  for v_role, v_member in values ('publish_owner', current_user),
+                                 ('publish_projector', 'publish_owner') loop
+    if not pg_catalog.pg_has_role(v_member, v_role, 'usage') then
+      begin
+        execute format('grant %I to %I', v_role, v_member);
+      exception when insufficient_privilege then
+        raise exception '% is not a member of %', v_member, v_role using
+          errcode = '42501',
+          detail = format('User %I; the roles were created by another.', current_user),
+          hint = format('As a superuser, or as who created it: grant %I to %I', v_role, v_member);
+      end;
+    end if;
+  end loop;
 end
 $$;
 
@@ -54,6 +61,8 @@ begin
   execute format('grant create on database %I to publish_owner', current_database());
   create schema if not exists publish;
   alter schema publish owner to publish_owner;
+  create schema if not exists publish_gate;
+  alter schema publish_gate owner to publish_owner;
   execute format('revoke create on database %I from publish_owner', current_database());
   grant usage, create on schema public to publish_owner;
 end
@@ -64,7 +73,12 @@ comment on schema publish is
   'pgpublish: SQL views and payloads as a revisioned change feed. The API is public.publish_*.';
 alter default privileges for role publish_owner revoke execute on functions from public;
 grant usage on schema publish
-  to publish_writer, publish_reader, publish_worker, publish_admin;
+  to publish_writer, publish_reader, publish_worker, publish_admin, publish_projector;
+comment on schema publish_gate is
+  'pgpublish: functions made of users'' SQL (projections, keys, lookups), and those that run it as '
+  'publish_projector.';
+grant usage, create on schema publish_gate to publish_projector;
+grant usage on schema publish_gate to publish_admin;
 
 create table publish.file (
   path text not null,

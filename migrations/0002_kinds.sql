@@ -2,6 +2,7 @@ set local lock_timeout = '5s';
 set local role publish_owner;
 
 create table publish.kind (
+  kind_no int generated always as identity,
   kind text not null,
   view text,
   key text[],
@@ -11,6 +12,7 @@ create table publish.kind (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint kind_pkey primary key (kind),
+  constraint kind_no_is_unique unique (kind_no),
   constraint kind_is_named check (kind <> '' and octet_length(kind) <= 200),
   constraint a_view_has_a_key check ((view is null) = (key is null)),
   constraint a_key_has_columns check (cardinality(key) > 0),
@@ -20,6 +22,9 @@ create table publish.kind (
 comment on table publish.kind is
   'What can be published. With a view: projected, the payload is the view''s row. '
   'Without: the payload comes with the enqueue.';
+comment on sequence publish.kind_kind_no_seq is 'Numbers publish.kind.';
+comment on column publish.kind.kind_no is
+  'Part of the name of its projection, publish_gate.project_<kind_no>, and of publish.attempt.';
 comment on column publish.kind.kind is 'Name, as every function of the API takes it.';
 comment on column publish.kind.view is
   'Qualified, quoted name. A name and not an OID, so that DROP and CREATE of the view, '
@@ -32,6 +37,21 @@ comment on column publish.kind.schema_version is
 comment on column publish.kind.validator is
   'Qualified name of a function (jsonb) returns boolean; false or an error refuses the payload.';
 comment on column publish.kind.retention is
-  'Rows of this kind are pruned when they were last published longer ago than this.';
+  'Payload kinds: rows last published longer ago are pruned. Projected kinds: tombstones only.';
 
-grant select on publish.kind to publish_admin;
+create table publish.projection (
+  kind text not null,
+  view text not null,
+  key text[] not null,
+  validator text,
+  relation oid not null,
+  types oid[] not null,
+  constraint projection_pkey primary key (kind)
+);
+comment on table publish.projection is
+  'Of what publish_gate.project_<kind_no> was made. The drain makes it again when one of these is '
+  'no longer so.';
+comment on column publish.projection.relation is 'OID of the view.';
+comment on column publish.projection.types is 'Types of the key columns, in the order of the key.';
+
+grant select on publish.kind, publish.projection to publish_admin;

@@ -1,34 +1,72 @@
 set local lock_timeout = '5s';
 set local role publish_owner;
 
+create type publish.mark as (
+  kind text,
+  source_id text,
+  seq bigint,
+  payload_no bigint,
+  payload jsonb,
+  deleted boolean,
+  headers jsonb,
+  lookup_id int,
+  enqueued_at timestamptz
+);
+comment on type publish.mark is
+  'A key to look at again. With lookup_id, source_id is what the lookup of that capture is asked '
+  'for. Revs follow seq. payload_no decides between two payloads of a key: the higher one stays.';
+
+create type publish.entry as (
+  mark publish.mark,
+  source_id text,
+  payload jsonb,
+  payload_hash bytea,
+  deleted boolean,
+  sqlstate text,
+  message text
+);
+comment on type publish.entry is
+  'What a mark comes to: the key as the view spells it, its payload with the SHA-256, deleted, or '
+  'why it failed. mark: null where only the view spells a key this way.';
+
 -- CACHE 1: a cached range would hand one session older numbers than another's later call.
-create sequence publish.outbox_seq cache 1;
-comment on sequence publish.outbox_seq is
-  'Order of enqueue calls. Payload kinds keep the highest seq applied to a key.';
+create sequence publish.payload_no cache 1;
+comment on sequence publish.payload_no is 'Numbers the enqueued payloads of payload kinds.';
 
 create table publish.outbox (
   xid xid8 not null default pg_current_xact_id(),
-  seq bigint not null default nextval('publish.outbox_seq'),
+  seq bigint not null default pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
   kind text not null,
-  source_id text not null,
+  source_ids text[] not null,
+  lookup_id int,
+  payload_no bigint,
   payload jsonb,
   deleted boolean not null default false,
   headers jsonb,
   enqueued_at timestamptz not null default clock_timestamp(),
   slot smallint not null
-    default ((floor(date_part('epoch', transaction_timestamp()) / 300))::bigint % 3),
-  constraint source_id_is_indexable check (octet_length(source_id) between 1 and 2000)
+    default ((floor(date_part('epoch', transaction_timestamp()) / 300))::bigint % 3)
 ) partition by list (slot);
 comment on table publish.outbox is
-  'Dirty keys, append-only. A row is drained once its xid is in the newest publish.drain.drained. '
-  'Slots of five minutes are emptied by TRUNCATE, so nothing here needs vacuum.';
+  'Marks to drain, append-only. A row is drained once its xid is in the newest '
+  'publish.drain.drained. Slots of five minutes are emptied by TRUNCATE, so nothing here needs '
+  'vacuum. No CHECK: its text would be parsed again at each write; who inserts has checked.';
 comment on column publish.outbox.xid is 'Top-level transaction that enqueued the row.';
-comment on column publish.outbox.source_id is
-  'Text of the key in the source; of a composite key the JSON array of its parts'' texts.';
+comment on column publish.outbox.seq is
+  'Order of the rows, unique in a transaction: the WAL position before the row was written. Not '
+  'from a sequence, which would change lastval() of the session that writes.';
+comment on column publish.outbox.source_ids is
+  'Keys, each 1 to 2000 bytes: text of the key in the source; of a composite key the JSON array of '
+  'its parts'' texts. Bulk writes put up to 32 in a row.';
+comment on column publish.outbox.lookup_id is
+  'The publish.capture whose lookup turns source_ids into keys of the kind, in the drain. '
+  'Null: they are keys of the kind.';
+comment on column publish.outbox.payload_no is
+  'Of a payload kind: a key keeps the payload with the highest. Null for a projected kind.';
 comment on column publish.outbox.payload is 'Of a payload kind; null for a projected kind.';
 comment on column publish.outbox.deleted is 'The payload kind''s key is gone: publish a tombstone.';
 comment on column publish.outbox.headers is
-  'For whoever reads the change, as in {"traceparent": "00-…"}; never part of the payload''s hash.';
+  'For readers of the change, as in {"traceparent": "00-…"}; never part of the payload''s hash.';
 comment on column publish.outbox.slot is
   'Which five minutes, modulo three, the transaction began in; chooses the partition.';
 
@@ -41,79 +79,126 @@ create table publish.outbox_1 partition of publish.outbox
 create table publish.outbox_2 partition of publish.outbox
   (constraint outbox_2_pkey primary key (xid, seq)) for values in (2)
   with (autovacuum_enabled = false, toast.autovacuum_enabled = false);
-comment on index publish.outbox_0_pkey is 'The drain''s walk in (xid, seq) order.';
-comment on index publish.outbox_1_pkey is 'The drain''s walk in (xid, seq) order.';
-comment on index publish.outbox_2_pkey is 'The drain''s walk in (xid, seq) order.';
+comment on index publish.outbox_0_pkey is 'The drain reads rows in (xid, seq) order.';
+comment on index publish.outbox_1_pkey is 'The drain reads rows in (xid, seq) order.';
+comment on index publish.outbox_2_pkey is 'The drain reads rows in (xid, seq) order.';
 
-create table publish.delayed (
-  available_at timestamptz not null,
-  seq bigint not null default nextval('publish.outbox_seq'),
+create table publish.deferred (
+  deferred_id uuid not null default gen_random_uuid(),
+  due_at timestamptz not null,
+  reason text not null,
   kind text not null,
   source_id text not null,
+  lookup_id int,
+  payload_no bigint,
   payload jsonb,
   deleted boolean not null default false,
   headers jsonb,
   enqueued_at timestamptz,
-  constraint delayed_pkey primary key (available_at, seq),
+  attempts int not null default 0,
+  sqlstate text,
+  message text,
+  first_failed_at timestamptz,
+  last_failed_at timestamptz,
+  constraint deferred_pkey primary key (deferred_id),
+  constraint reason_is_known check (reason in ('scheduled', 'locked', 'failed')),
+  constraint a_failure_has_a_sqlstate check ((reason = 'failed') = (sqlstate is not null)),
   constraint source_id_is_indexable check (octet_length(source_id) between 1 and 2000)
 );
-comment on table publish.delayed is
-  'Enqueues that are not due yet. The drain moves due ones into the outbox, '
-  'where they get a new seq, as if they had been enqueued then.';
-comment on column publish.delayed.enqueued_at is
-  'Of marks that a drain put off because a table was being replaced. Null: enqueued for later.';
-comment on index publish.delayed_pkey is 'The drain''s look for due rows.';
+create unique index deferred_failed_idx
+  on publish.deferred (kind, source_id, coalesce(lookup_id, 0)) where reason = 'failed';
+create index deferred_due_at_idx on publish.deferred (due_at)
+  where sqlstate is distinct from '57014';
+create index deferred_slow_idx on publish.deferred (due_at) where sqlstate = '57014';
+create index deferred_lookup_idx on publish.deferred (kind, lookup_id) where lookup_id is not null;
+comment on table publish.deferred is
+  'Marks that are not for the next drain. Due ones join a batch directly. Those that failed stay '
+  'until they go through or the key is marked again and does.';
+comment on column publish.deferred.deferred_id is 'Random: no sequence, as in the outbox.';
+comment on column publish.deferred.source_id is 'As a mark has it.';
+comment on column publish.deferred.due_at is 'A drain takes it no sooner.';
+comment on column publish.deferred.reason is
+  'scheduled: enqueued with available_at. locked: a table was being replaced. failed: the key '
+  'could not be projected, or a drain did not get through with it (sqlstate 57014).';
+comment on column publish.deferred.payload_no is
+  'Of a failed payload, which keeps its place; null: a payload is numbered when it is due.';
+comment on column publish.deferred.enqueued_at is 'When the mark was made; null: due_at counts.';
+comment on column publish.deferred.attempts is 'Failures so far; sets the backoff.';
+comment on column publish.deferred.sqlstate is 'Of the last failure.';
+comment on column publish.deferred.message is 'Of the last failure.';
+comment on index publish.deferred_failed_idx is
+  'One row for a key that fails; the drain''s look for keys that went through.';
+comment on index publish.deferred_due_at_idx is 'The drain''s look for other due marks.';
+comment on index publish.deferred_lookup_idx is
+  'publish_verify: whether a lookup of the kind failed, so that all its keys may be waiting.';
+comment on index publish.deferred_slow_idx is
+  'The drain''s look for due marks with which a drain did not get through.';
 
-create table publish.quarantine (
-  kind text not null,
-  source_id text not null,
-  seq bigint not null,
-  payload jsonb,
-  deleted boolean not null default false,
-  headers jsonb,
-  sqlstate text not null,
-  message text not null,
-  attempts int not null default 1,
-  first_failed_at timestamptz not null,
-  last_failed_at timestamptz not null,
-  next_attempt_at timestamptz not null,
-  constraint quarantine_pkey primary key (kind, source_id),
-  constraint attempts_are_counted check (attempts > 0)
-);
-create index quarantine_next_attempt_at_idx on publish.quarantine (next_attempt_at);
-comment on table publish.quarantine is
-  'Keys that could not be projected, with why. They are tried again at next_attempt_at, '
-  'or as soon as they are enqueued again.';
-comment on column publish.quarantine.sqlstate is 'Of the last failure.';
-comment on column publish.quarantine.message is 'Of the last failure.';
-comment on column publish.quarantine.attempts is 'Failures so far; sets the backoff.';
-comment on index publish.quarantine_next_attempt_at_idx is 'The drain''s look for due retries.';
-
-create table publish.rescan (
-  rescan_id bigint generated always as identity,
+create table publish.walk (
+  walk_id uuid not null default gen_random_uuid(),
   kind text not null,
   reason text not null,
-  after text,
-  published_after text,
+  position text,
+  page int,
+  marked bigint not null default 0,
+  estimate bigint,
+  due_at timestamptz not null default '-infinity',
   attempts int not null default 0,
   message text,
-  page int,
-  next_page_at timestamptz not null default '-infinity',
   requested_at timestamptz not null default clock_timestamp(),
-  constraint rescan_pkey primary key (rescan_id),
+  began_at timestamptz,
+  constraint walk_pkey primary key (walk_id),
   constraint page_is_positive check (page > 0)
 );
-comment on table publish.rescan is
-  'Kinds of which every key is to be marked dirty: defined again, or a source was truncated. The '
-  'drain walks one, a page in each drain, and deletes it at the end.';
-comment on column publish.rescan.rescan_id is 'Order of the requests.';
-comment on sequence publish.rescan_rescan_id_seq is 'Numbers publish.rescan.';
-comment on column publish.rescan.reason is 'What asked for it.';
-comment on column publish.rescan.after is 'Last key of the view marked; null: none yet, or all.';
-comment on column publish.rescan.page is
-  'Keys a page at most, since one timed out; null: as many as the drain allows.';
-comment on column publish.rescan.published_after is
-  'Once the view is walked: last source_id marked of what is published; empty before the first.';
+create index walk_kind_idx on publish.walk (kind, requested_at);
+create index walk_due_at_idx on publish.walk (due_at, requested_at);
+comment on table publish.walk is
+  'Kinds of which every key is to be marked. A drain marks a page of one, and deletes the row at '
+  'the end. A walk that begins does what was asked for before.';
+comment on column publish.walk.walk_id is 'Random: no sequence, as in the outbox.';
+comment on column publish.walk.reason is 'What asked for it.';
+comment on column publish.walk.position is
+  'Last key marked: view:KEY, then, when all of the view is marked, feed:KEY. Null before the '
+  'first page.';
+comment on column publish.walk.page is
+  'Keys a page at most, since one timed out; null: as many as the drain takes.';
+comment on column publish.walk.marked is 'Keys marked so far.';
+comment on column publish.walk.estimate is
+  'About how many keys the view shows, as the planner knew when the walk began.';
+comment on column publish.walk.due_at is 'The next page comes no sooner.';
+comment on column publish.walk.attempts is 'Failures of the page; sets the backoff.';
+comment on column publish.walk.message is 'Of the last failure of the page.';
+comment on index publish.walk_due_at_idx is 'The drain''s look for the next walk.';
+comment on index publish.walk_kind_idx is 'The walks of a kind: publish_walks, the drain.';
 
-grant select on publish.outbox, publish.delayed, publish.quarantine, publish.rescan
+create table publish.walked (
+  kind text not null,
+  reason text not null,
+  marked bigint not null,
+  estimate bigint,
+  requested_at timestamptz not null,
+  began_at timestamptz not null,
+  ended_at timestamptz not null default clock_timestamp(),
+  constraint walked_pkey primary key (kind)
+);
+comment on table publish.walked is
+  'Of each kind the last walk that ended, for publish_walks.';
+
+create table publish.writer (
+  nothing int not null,
+  constraint writer_pkey primary key (nothing)
+);
+comment on table publish.writer is
+  'Always empty. Who has locked it in EXCLUSIVE mode is the single writer of the feed. A table and '
+  'not an advisory lock, which any session could take.';
+comment on column publish.writer.nothing is 'A table needs a column.';
+
+-- setval() is not undone by a rollback, nor by the end of the session.
+create sequence publish.attempt minvalue 0 start 0 cache 1;
+comment on sequence publish.attempt is
+  'What a drain is about to do that may not end: kind_no * 4, + 0 marks, + 1 retry of deferred '
+  'marks, + 2 a page of a walk; 0: nothing. A drain that finds another value knows what stopped '
+  'the one before it.';
+
+grant select on publish.outbox, publish.deferred, publish.walk, publish.walked
   to publish_admin;

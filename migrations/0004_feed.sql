@@ -16,6 +16,9 @@ create table publish.drain (
   lag interval not null,
   duration interval not null,
   at timestamptz not null,
+  next_size int,
+  retried boolean not null default false,
+  is_full boolean not null default false,
   constraint drain_pkey primary key (drain_id),
   constraint rev_is_gapless check (head = head_before + published),
   constraint a_partial_transaction_has_a_seq check ((partial_xid is null) = (partial_seq is null))
@@ -39,6 +42,11 @@ comment on column publish.drain.unchanged is 'Keys that are already published as
 comment on column publish.drain.quarantined is 'Keys that failed and were set aside.';
 comment on column publish.drain.lag is 'Age of the oldest outbox row of this drain.';
 comment on column publish.drain.duration is 'From taking the lock to writing this row.';
+comment on column publish.drain.next_size is
+  'Marks that the next drain takes at most, where drains are slow; null: a whole batch.';
+comment on column publish.drain.is_full is 'More marks waited behind its batch.';
+comment on column publish.drain.retried is
+  'It tried marks with which a drain did not get through before; the next one does not.';
 
 create table publish.published (
   rev bigint not null,
@@ -50,7 +58,7 @@ create table publish.published (
   payload_hash bytea,
   deleted boolean not null,
   headers jsonb,
-  seq bigint not null,
+  payload_no bigint,
   created_at timestamptz not null,
   updated_at timestamptz not null,
   constraint published_pkey primary key (rev),
@@ -60,7 +68,7 @@ create table publish.published (
 create index published_key_idx on publish.published (kind, source_id, rev desc);
 create index published_pub_id_idx on publish.published (pub_id, rev desc);
 create index published_kind_idx on publish.published (kind, rev);
-create index published_tombstone_idx on publish.published (rev) where deleted;
+create index published_tombstone_idx on publish.published (kind, updated_at) where deleted;
 comment on table publish.published is
   'The feed: one row per key, moved to a new rev by every change. One row per (kind, source_id) '
   'is kept by the single writer; a unique index would cost a walk over dead versions.';
@@ -70,33 +78,41 @@ comment on column publish.published.pub_id is
   'Opaque public id of the key; survives updates, deletion and re-creation.';
 comment on column publish.published.deleted is 'A tombstone: the key was published and is gone.';
 comment on column publish.published.payload_hash is 'SHA-256 of the payload''s jsonb text.';
-comment on column publish.published.seq is 'Highest outbox seq applied to this key.';
+comment on column publish.published.payload_no is
+  'Of a payload kind: the highest applied to this key. A lower one that commits later loses.';
 comment on index publish.published_pkey is 'publish_changes: the next rows after a rev.';
 comment on index publish.published_key_idx is
   'The drain''s look for what is published of a key. Newest first, to meet no dead version.';
 comment on index publish.published_pub_id_idx is 'publish_get.';
 comment on index publish.published_kind_idx is
-  'publish_changes(kinds), and pruning of kinds with a retention.';
-comment on index publish.published_tombstone_idx is 'Pruning of tombstones.';
+  'publish_changes(kinds), and pruning of payload kinds with a retention.';
+comment on index publish.published_tombstone_idx is
+  'Pruning of tombstones. By time, so that published_kind_idx cannot be read in its place.';
 
 create table publish.epoch (
   epoch_no int not null,
   epoch uuid not null default gen_random_uuid(),
+  cause text not null,
   first_rev bigint not null,
   system_identifier bigint not null,
   timeline int not null,
   database_oid oid not null,
   relation_oid oid not null,
-  started_at timestamptz not null default pg_postmaster_start_time(),
   at timestamptz not null default clock_timestamp(),
   constraint epoch_pkey primary key (epoch_no),
-  constraint epoch_is_unique unique (epoch)
+  constraint epoch_is_unique unique (epoch),
+  constraint cause_is_known check (cause in ('start', 'crash', 'promotion', 'moved', 'copied'))
 );
 comment on table publish.epoch is
-  'One row per life of the feed. A restart, promotion, restore or copy of the database starts one '
-  'at the head found there: revs above first_rev may differ from those of the life before.';
+  'One row per life of the feed. It begins at the head found there: revs above first_rev may '
+  'differ from those of the life before.';
 comment on column publish.epoch.epoch_no is 'Counts epochs; the highest is the present one.';
 comment on column publish.epoch.epoch is 'What a reader''s cursor names.';
+comment on column publish.epoch.cause is
+  'start: the first drain, or the server was started. crash: the server recovered from a crash, or '
+  'runs on a base backup. promotion: of a standby, or a restore to a point in time. moved: the '
+  'database was restored in another cluster, or upgraded by pg_upgrade. copied: it was copied or '
+  'restored in the same cluster.';
 comment on column publish.epoch.first_rev is 'Head when the epoch began.';
 comment on column publish.epoch.system_identifier is
   'Of the cluster, set by initdb; another one is another cluster.';
@@ -106,15 +122,93 @@ comment on column publish.epoch.database_oid is 'Another one is a copy or restor
 comment on column publish.epoch.relation_oid is
   'OID of publish.published: a restore into the same database makes a new one.';
 
+create unlogged table publish.alive (
+  started_at timestamptz not null,
+  timeline int not null,
+  database_oid oid not null,
+  relation_oid oid not null,
+  constraint alive_pkey primary key (started_at)
+);
+comment on table publish.alive is
+  'One row: where the last drain ran. While it is so here, the newest epoch goes on. Unlogged: '
+  'crash recovery, which may lose what was read before, empties it. A promotion does so too.';
+comment on column publish.alive.started_at is
+  'Start of the server; recovery after a killed backend leaves it as it was.';
+comment on column publish.alive.timeline is 'As in publish.epoch.';
+comment on column publish.alive.database_oid is 'As in publish.epoch.';
+comment on column publish.alive.relation_oid is 'As in publish.epoch.';
+
 create table publish.floor (
+  kind text not null,
   floor bigint not null,
   pruned bigint not null,
   at timestamptz not null default clock_timestamp(),
-  constraint floor_pkey primary key (floor)
+  constraint floor_pkey primary key (kind, floor)
 );
+create index floor_floor_idx on publish.floor (floor);
 comment on table publish.floor is
-  'Append-only; the newest row counts. Rows at or below the floor may have been pruned.';
-comment on column publish.floor.floor is 'Highest rev ever pruned.';
+  'Append-only; a kind''s highest row counts. Rows of the kind at or below its floor may have been '
+  'pruned.';
+comment on column publish.floor.floor is 'Highest rev of the kind ever pruned.';
 comment on column publish.floor.pruned is 'Rows pruned in this step.';
+comment on index publish.floor_floor_idx is
+  'publish_changes, publish_claim and publish_status: the floor of all kinds.';
 
-grant select on publish.drain, publish.published, publish.epoch, publish.floor to publish_admin;
+create type publish.drain_batch as (
+  marks publish.mark[],
+  due uuid[],
+  phase int,
+  first int,
+  is_full boolean,
+  looks_up boolean,
+  has_failed boolean,
+  oldest timestamptz,
+  drained pg_snapshot,
+  partial_xid xid8,
+  partial_seq bigint
+);
+comment on type publish.drain_batch is
+  'What one drain takes. due: those of publish.deferred among the marks. phase: as in '
+  'publish.attempt. first: how many are of the first transaction. is_full: more wait behind it. '
+  'looks_up: some name a lookup. has_failed: there are failed marks in publish.deferred. oldest: '
+  'the lowest enqueued_at. drained, partial_xid, partial_seq: as in publish.drain, once it is '
+  'drained.';
+
+create type publish.outbox_place as (
+  xid xid8,
+  seq bigint
+);
+comment on type publish.outbox_place is 'Where in the outbox the row of a mark is.';
+
+create type publish.change as (
+  mark publish.mark,
+  kind text,
+  source_id text,
+  payload jsonb,
+  payload_hash bytea,
+  deleted boolean,
+  sqlstate text,
+  message text,
+  verdict text,
+  schema_version int,
+  old_place tid
+);
+comment on type publish.change is
+  'An entry and what it changes: new, changed, renumbered (the same payload enqueued again), '
+  'unchanged, failed or locked. old_place: of its row in publish.published.';
+
+create type publish.judgement as (
+  changes publish.change[],
+  keys int,
+  new int,
+  changed int,
+  renumbered int,
+  failed int,
+  locked int
+);
+comment on type publish.judgement is
+  'What the marks of a batch come to, and how many changes have each verdict; keys: without the '
+  'locked ones.';
+
+grant select on publish.drain, publish.published, publish.epoch, publish.alive, publish.floor
+  to publish_admin;

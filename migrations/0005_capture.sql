@@ -1,19 +1,6 @@
 set local lock_timeout = '5s';
 set local role publish_owner;
 
-alter table publish.outbox
-  add column more text[],
-  add column via int,
-  add constraint a_mark_of_many_has_no_payload check (more is null or payload is null);
-comment on column publish.outbox.more is
-  'Further keys that the same statement marked: bulk writes put up to 32 keys in one row.';
-comment on column publish.outbox.via is
-  'The publish.capture whose lookup turns source_id and more into keys of the kind, in the drain. '
-  'Null: they are keys of the kind.';
-alter table publish.delayed
-  add column via int;
-comment on column publish.delayed.via is 'As in publish.outbox.';
-
 create table publish.capture (
   capture_id int generated always as identity,
   kind text not null,
@@ -32,7 +19,7 @@ create table publish.capture (
   constraint columns_are_named check (cardinality(columns) > 0)
 );
 comment on table publish.capture is
-  'Which tables mark keys of which kind dirty, by triggers that call publish.capture_<id>().';
+  'Which tables mark keys of which kind dirty, by triggers that call publish_gate.capture_<id>().';
 comment on column publish.capture.capture_id is
   'Part of the names of its functions and triggers.';
 comment on sequence publish.capture_capture_id_seq is 'Numbers publish.capture.';
@@ -55,8 +42,5 @@ comment on column publish.capture.plain is
   'The key is made of columns alone: its text cannot fail.';
 comment on column publish.capture.pinned is
   'The key''s text depends on settings, as that of a timestamp does.';
-
--- It gets a column more from its file.
-drop function if exists public.publish_status();
 
 grant select on publish.capture to publish_admin;
