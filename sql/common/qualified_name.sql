@@ -7,5 +7,5 @@ as $$
    where c.oid = qualified_name.relation
 $$;
 comment on function publish.qualified_name(regclass) is
-  'Schema and name, quoted where needed, whatever the search_path.';
+  'Schema and name, quoted where needed, with any search_path.';
 revoke all on function publish.qualified_name(regclass) from public;

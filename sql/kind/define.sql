@@ -10,11 +10,6 @@ create or replace function publish.define(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
-set timezone = 'UTC'
-set datestyle = 'ISO, MDY'
-set intervalstyle = 'postgres'
-set extra_float_digits = 1
-set bytea_output = 'hex'
 as $$
 declare
   v_view text := (
@@ -110,6 +105,18 @@ begin
                         v_missing),
         hint = 'Name the columns the key is made of; a key may have several.';
     end if;
+    select k.name into v_missing
+      from unnest(v_key) as k (name)
+      join pg_attribute a on a.attrelid = define.view and a.attname = k.name
+     where publish.key_operator(a.atttypid, 5) is null
+     limit 1;
+    if found then
+      raise exception 'a key column must be of a type that has an order' using
+        errcode = 'PT400',
+        detail = format('kind %L, view %s, column %L has no default btree operator class',
+                        define.kind, v_view, v_missing),
+        hint = 'Cast it in the view, as in id::text as id.';
+    end if;
   end if;
 
   select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
@@ -119,15 +126,21 @@ begin
      set view = excluded.view, key = excluded.key, schema_version = excluded.schema_version,
          validator = excluded.validator, retention = excluded.retention, updated_at = now();
 
+  if v_view is not null then
+    perform publish.check_plan(define.kind);
+  end if;
   if v_old.kind is not null and v_view is not null
      and (v_view, v_key, define.schema_version)
          is distinct from (v_old.view, v_old.key, v_old.schema_version) then
-    insert into publish.rescan (kind, reason) values (define.kind, 'defined again');
+    perform publish.request_walk(define.kind, 'defined again');
   end if;
   -- What was set aside may be right now, or belong to a view that is no longer asked.
-  delete from publish.quarantine q
-   where q.kind = define.kind and v_view is null and q.payload is null and not q.deleted;
-  update publish.quarantine q set next_attempt_at = clock_timestamp() where q.kind = define.kind;
+  delete from publish.deferred d
+   where d.kind = define.kind and d.reason = 'failed' and v_view is null and d.payload is null
+     and not d.deleted;
+  update publish.deferred d
+     set due_at = clock_timestamp()
+   where d.kind = define.kind and d.reason = 'failed';
 end
 $$;
 comment on function publish.define(text, regclass, text[], int, regprocedure, interval) is

@@ -4,16 +4,18 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_plan json;
+  v_rows float8;
 begin
-  execute format('explain (format json) select from %s v',
-                 (select c.view from publish.key_columns(estimated_keys.kind) c))
-     into v_plan;
-  return (v_plan -> 0 -> 'Plan' ->> 'Plan Rows')::bigint;
+  select p.rows into v_rows
+    from publish.read_plan(
+      'select ' || publish.page_sql(kind => estimated_keys.kind, after => null)) p;
+  return v_rows;
+exception when lock_not_available then
+  return 0;
 end
 $$;
 comment on function publish.estimated_keys(text) is
-  'The planner''s estimate of how many keys the kind''s view shows, for progress bars. '
-  'Errors: PT404 not a projected kind.';
+  'About how many keys the kind''s view shows, as the planner knows, for progress bars. 0 while '
+  'one of its tables is being replaced. Errors: PT404 not a projected kind, and those of the view.';
 revoke all on function publish.estimated_keys(text) from public;
 grant execute on function publish.estimated_keys(text) to publish_worker, publish_admin;

@@ -26,3 +26,4 @@ $$;
 comment on function publish.key_parts(text, text[]) is
   'Parts of a composite key''s source_id. Errors: PT422 when it has not one text per column.';
 revoke all on function publish.key_parts(text, text[]) from public;
+grant execute on function publish.key_parts(text, text[]) to publish_projector;

@@ -9,3 +9,4 @@ $$;
 comment on function publish.key_text(text[]) is
   'source_id of a composite key: the JSON array of its parts'' texts; null when a part is null.';
 revoke all on function publish.key_text(text[]) from public;
+grant execute on function publish.key_text(text[]) to publish_projector;

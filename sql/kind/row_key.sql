@@ -9,3 +9,4 @@ $$;
 comment on function publish.row_key(text[]) is
   'source_id of a key given as the texts of its columns; null when a part is null.';
 revoke all on function publish.row_key(text[]) from public;
+grant execute on function publish.row_key(text[]) to publish_projector;
