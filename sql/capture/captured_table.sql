@@ -5,7 +5,7 @@ as $$
   select coalesce(
     (select t.typrelid::regclass
        from pg_proc p join pg_type t on t.oid = p.proargtypes[0]
-      where p.pronamespace = 'publish'::regnamespace
+      where p.pronamespace = 'publish_gate'::regnamespace
         and p.proname = format('capture_%s_key', captured_table.capture_id)),
     (select to_regclass(c.source)
        from publish.capture c

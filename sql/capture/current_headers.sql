@@ -2,6 +2,7 @@
 create or replace function publish.current_headers() returns jsonb
 language plpgsql
 stable
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_headers jsonb;

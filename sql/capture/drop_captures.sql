@@ -1,4 +1,5 @@
--- The triggers depend on the guard function and go with it, whoever owns their table.
+-- The triggers depend on the trigger function and go with it, no matter who owns their table. It is
+-- dropped first: from then on nobody writes to the table, so no trigger misses the others.
 create or replace function publish.drop_captures(kind text, source text, relation regclass)
 returns int
 language plpgsql
@@ -24,7 +25,7 @@ begin
                     or right(c.source, length(drop_captures.source) + 1)
                        = '.' || drop_captures.source))
   loop
-    foreach v_part in array array['_guard', '_lookup', '_watched', '_key', ''] loop
+    foreach v_part in array array['', '_lookup', '_unchanged', '_key'] loop
       perform publish.drop_functions(v_id, v_part);
     end loop;
     delete from publish.capture c where c.capture_id = v_id;

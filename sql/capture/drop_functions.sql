@@ -8,10 +8,10 @@ begin
   for v_function in
     select p.proname
       from pg_proc p
-     where p.pronamespace = 'publish'::regnamespace
+     where p.pronamespace = 'publish_gate'::regnamespace
        and p.proname = format('capture_%s%s', drop_functions.capture_id, drop_functions.part)
   loop
-    execute format('drop function publish.%I cascade', v_function);
+    execute format('drop function publish_gate.%I cascade', v_function);
   end loop;
 end
 $$;

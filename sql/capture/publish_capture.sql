@@ -21,28 +21,28 @@ declare
   v_path text := (
     select pg_catalog.string_agg(pg_catalog.quote_ident(s.name), ', ' order by s.n)
       from pg_catalog.unnest(pg_catalog.current_schemas(false)) with ordinality as s (name, n));
+  v_capture publish.capture;
   v_capture_id int;
-  v_read regclass;
 begin
-  if not pg_catalog.has_schema_privilege('publish_owner', v_schema, 'usage') then
-    execute format('grant usage on schema %I to publish_owner', v_schema);
-  end if;
-  v_capture_id := publish.write_capture(kind, source, key, columns, always, lookup, v_path);
-  for v_read in select r.relid from publish.lookup_reads(v_capture_id) r (relid) loop
-    if not pg_catalog.has_table_privilege('publish_owner', v_read, 'select') then
-      execute format('grant select on %s to publish_owner', v_read);
-    end if;
-  end loop;
+  v_capture.kind := kind;
+  v_capture.key := key;
+  v_capture.columns := columns;
+  v_capture.always := always;
+  v_capture.lookup := lookup;
+  perform publish.grant_usage(v_schema);
+  v_capture_id := publish.write_capture(capture => v_capture, source => source, path => v_path);
+  perform publish.grant_lookup(v_capture_id);
   perform publish.attach_capture(v_capture_id);
 exception when lock_not_available then
   raise exception 'the table is in use' using
     errcode = 'PT423',
-    detail = format('%s could not be locked within 5 s: a transaction is writing to it.', source),
+    detail = pg_catalog.format(
+      '%s could not be locked within 5 s: a transaction is writing to it.', source),
     hint = 'See pg_blocking_pids() and pg_stat_activity; try again when that transaction ended.';
 end
 $$;
 comment on function public.publish_capture(text, regclass, text, text[], boolean, text) is
-  'Has every write to a table mark keys of the kind dirty, in the write''s own transaction. key: '
+  'Has every write to a table mark keys of the kind, in the write''s own transaction. key: '
   'SQL over the table''s row, in the order of the kind''s key; default: the columns that the '
   'view''s key shows. A set of keys is welcome, as in unnest(array[from_id, to_id]). lookup: a '
   'query from $1, an array of keys as "key" gives them (default: the primary key), to keys of '
@@ -50,7 +50,8 @@ comment on function public.publish_capture(text, regclass, text, text[], boolean
   '($1). It is asked by the drain, when all that it must see has committed. columns: an update '
   'that changes neither these nor the key marks nothing. always: also mark what logical '
   'replication applies. Capturing a table again replaces its capture for the kind, and has the '
-  'drain walk the kind where the old one was broken. '
+  'drain walk the kind where the old one was broken. Key and lookup run as publish_projector, '
+  'read-only; a key that fails never fails the write. '
   'Errors: PT400 bad argument, PT404 kind not defined, PT423 the table is in use.';
 revoke all on function public.publish_capture(text, regclass, text, text[], boolean, text)
   from public;

@@ -2,8 +2,8 @@ create or replace function public.publish_uncapture(kind text, source text defau
 returns int
 language sql
 as $$
-  select publish.drop_captures(publish_uncapture.kind, publish_uncapture.source,
-                               pg_catalog.to_regclass(publish_uncapture.source))
+  select publish.drop_captures(kind => publish_uncapture.kind, source => publish_uncapture.source,
+                               relation => pg_catalog.to_regclass(publish_uncapture.source))
 $$;
 comment on function public.publish_uncapture(text, text) is
   'Removes the triggers that mark keys of the kind from a table, or from all; returns from how '

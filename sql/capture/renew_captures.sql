@@ -10,9 +10,9 @@ begin
   for v_capture in
     select c.*
       from publish.capture c
-      join pg_proc p on p.pronamespace = 'publish'::regnamespace
+      join pg_proc p on p.pronamespace = 'publish_gate'::regnamespace
                     and p.proname = format('capture_%s', c.capture_id)
-     where p.prosrc <> publish.capture_body(c)
+     where not publish.is_as_written(c, p.oid)
   loop
     perform publish.write_trigger_function(v_capture);
     v_renewed := v_renewed + 1;
@@ -21,7 +21,8 @@ begin
 end
 $$;
 comment on function publish.renew_captures() is
-  'Makes the trigger functions anew that another version of pgpublish made, or that were edited; '
-  'returns how many. The triggers stay, and no table is locked. `pgpublish migrate` calls it.';
+  'Makes those trigger functions again that another version of pgpublish made, or that were '
+  'edited; returns how many. The triggers stay, and no table is locked. `pgpublish migrate` calls '
+  'it.';
 revoke all on function publish.renew_captures() from public;
 grant execute on function publish.renew_captures() to publish_admin;

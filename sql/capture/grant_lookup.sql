@@ -1,0 +1,19 @@
+create or replace function publish.grant_lookup(capture_id int) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_read regclass;
+begin
+  for v_read in select r.relid from publish.lookup_reads(grant_lookup.capture_id) r (relid) loop
+    if not has_table_privilege('publish_projector', v_read, 'select') then
+      execute format('grant select on %s to publish_projector', v_read);
+    end if;
+  end loop;
+end
+$$;
+comment on function publish.grant_lookup(int) is
+  'Lets publish_projector read what a capture''s lookup reads; as the caller, who owns that or may '
+  'grant on it.';
+revoke all on function publish.grant_lookup(int) from public;
+grant execute on function publish.grant_lookup(int) to publish_admin;
