@@ -26,13 +26,15 @@ begin
                            extract(epoch from v_deadline - clock_timestamp())));
     if v_looked <> pg_current_snapshot()::text then
       v_looked := pg_current_snapshot()::text;
-      v_due := least((select min(d.available_at) from publish.delayed d),
-                     (select min(q.next_attempt_at) from publish.quarantine q),
-                     (select min(r.next_page_at) from publish.rescan r));
+      v_due := least(
+        (select min(d.due_at) from publish.deferred d where d.sqlstate = '57014'),
+        (select min(d.due_at) from publish.deferred d where d.sqlstate is distinct from '57014'),
+        (select min(w.due_at) from publish.walk w));
       if exists (
         select
-          from publish.undrained(v_state.drained, v_state.partial_xid, v_state.partial_seq,
-                                 pg_current_snapshot(), null) r
+          from publish.undrained(drained => v_state.drained, partial_xid => v_state.partial_xid,
+                                 partial_seq => v_state.partial_seq,
+                                 seen => pg_current_snapshot(), own => null) r
          cross join lateral (
            select
              from publish.outbox o

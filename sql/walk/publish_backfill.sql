@@ -1,4 +1,5 @@
--- One page is one transaction's work: nothing is remembered between calls but "next".
+-- For those who page by hand; publish_walk has the drain do it. One page is one transaction's
+-- work: nothing is remembered between calls but "next".
 create or replace function public.publish_backfill(
   kind text,
   after text default null,
@@ -6,18 +7,28 @@ create or replace function public.publish_backfill(
   out next text,
   out marked int
 )
-language sql
+language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  select p.next, p.marked
-    from publish.mark_page(publish_backfill.kind, publish_backfill.after,
-                           publish_backfill.batch) p
+declare
+  v_view text := (select k.view from publish.kind k where k.kind = publish_backfill.kind);
+begin
+  if v_view is not null and not publish.try_hold(relation => v_view, wait_ms => 60000) then
+    raise exception 'a table of this kind''s view is locked' using
+      errcode = 'PT423',
+      detail = format('kind %L, view %s; waited for a minute', publish_backfill.kind, v_view),
+      hint = 'Call again when what replaces the table has ended.';
+  end if;
+  select p.next, p.marked into publish_backfill.next, publish_backfill.marked
+    from publish.mark_view_page(kind => publish_backfill.kind, after => publish_backfill.after,
+                                batch => publish_backfill.batch) p;
+end
 $$;
 comment on function public.publish_backfill(text, text, int) is
-  'Marks the view''s next batch of keys above "after" dirty, in key order. Returns how many, and '
+  'Marks the view''s next batch of keys above "after", in key order. Returns how many, and '
   'where to go on: pass next as after, until it is null. Errors: PT404 not a projected kind, '
-  'PT400 bad batch or after.';
+  'PT400 bad batch or after, PT423 a table is locked for over a minute.';
 revoke all on function public.publish_backfill(text, text, int) from public;
 grant execute on function public.publish_backfill(text, text, int)
   to publish_worker, publish_admin;
