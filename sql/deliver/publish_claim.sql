@@ -20,6 +20,7 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_sort = off
+set enable_incremental_sort = off
 set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
@@ -87,7 +88,8 @@ begin
       v_state.retried_to := v_state.retry_to;
     end if;
     select s.head, s.broken into v_head, v_broken
-      from publish.cursor_state(v_state.cursor, v_subscription.base, null) s;
+      from publish.cursor_state(since => v_state.cursor, base => v_subscription.base,
+                                epoch => null, kinds => v_subscription.kinds) s;
     if v_broken is not null then
       raise exception 'this subscription cannot go on' using
         errcode = 'PT410',
@@ -100,7 +102,8 @@ begin
     v_limit := case when v_state.failures > 0 then 1 else publish_claim.batch end;
     v_due := (v_limit + 1) / 2;
     if v_state.failures > 0 and exists (
-      select from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_head, 1)
+      select from publish.next_changes(subscription => v_subscription, lane => v_lane,
+                                       cursor => v_state.cursor, head => v_head, batch => 1)
     ) then
       v_due := 0;
     end if;
@@ -141,8 +144,8 @@ begin
          cross join lateral (
            select p.*
              from publish.published p
-            where p.pub_id = d.pub_id
-            order by p.rev desc
+            where p.pub_id >= d.pub_id and p.pub_id <= d.pub_id
+            order by p.pub_id, p.rev desc
             limit 1
          ) p
         union all
@@ -151,7 +154,9 @@ begin
                k.first_failed_at is not null, null
           from (
             select n.*
-              from publish.next_changes(v_subscription, v_lane, v_state.cursor, v_head, v_limit) n
+              from publish.next_changes(subscription => v_subscription, lane => v_lane,
+                                        cursor => v_state.cursor, head => v_head,
+                                        batch => v_limit) n
              order by n.rev
              limit v_limit - (select count(*) from due)
           ) p

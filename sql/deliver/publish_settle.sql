@@ -127,8 +127,9 @@ begin
              case when f.class <> 'unsent' then v_now end,
              case when f.class in ('unsent', 'gone') then v_now
                   when f.attempts < v_subscription.max_attempts then v_now + greatest(
-                    publish.retry_wait(greatest(f.attempts, 1), v_subscription.backoff_min,
-                                       v_subscription.backoff_max),
+                    publish.backoff(attempts => greatest(f.attempts, 1),
+                                    backoff_min => v_subscription.backoff_min,
+                                    backoff_max => v_subscription.backoff_max),
                     f.retry_after * interval '1 second') end
         from known f
        where v_subscription.kinds is null or not exists (
@@ -168,13 +169,15 @@ begin
       else v_batch.failures end;
     if v_failing and v_batch.failures > 0 then
       v_batch.resume_at := v_now + greatest(
-        publish.retry_wait(case when v_again then 1 else v_batch.failures end,
-                           v_subscription.backoff_min, v_subscription.backoff_max),
+        publish.backoff(attempts => case when v_again then 1 else v_batch.failures end,
+                        backoff_min => v_subscription.backoff_min,
+                        backoff_max => v_subscription.backoff_max),
         v_retry_after * interval '1 second');
     end if;
     if v_again and publish_settle.sent = 0 then
-      v_floor := v_now + publish.retry_wait(v_batch.failures, v_subscription.backoff_min,
-                                            v_subscription.backoff_max);
+      v_floor := v_now + publish.backoff(attempts => v_batch.failures,
+                                         backoff_min => v_subscription.backoff_min,
+                                         backoff_max => v_subscription.backoff_max);
       update publish.parked k
          set next_attempt_at = v_floor + k.attempts * interval '1 millisecond'
        where k.subscription_id = v_batch.subscription_id and k.lane = v_batch.lane

@@ -2,6 +2,7 @@ create or replace function publish.skip_others(subscription_id int, lane int) re
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_incremental_sort = off
 as $$
 declare
   v_subscription publish.subscription;
@@ -25,10 +26,12 @@ begin
   v_head := public.publish_head();
   if v_state.settled_at is null or v_state.cursor_to >= v_head
      or (select s.broken
-           from publish.cursor_state(v_state.cursor_to, v_subscription.base, null) s) is not null
+           from publish.cursor_state(since => v_state.cursor_to, base => v_subscription.base,
+                                     epoch => null, kinds => v_subscription.kinds) s) is not null
      or exists (select
-                  from publish.next_changes(v_subscription, skip_others.lane, v_state.cursor_to,
-                                            v_head, 1)) then
+                  from publish.next_changes(
+                         subscription => v_subscription, lane => skip_others.lane,
+                         cursor => v_state.cursor_to, head => v_head, batch => 1)) then
     return false;
   end if;
   insert into publish.batch

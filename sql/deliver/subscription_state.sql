@@ -18,8 +18,18 @@ select s.name, s.sink, s.kinds, s.lanes,
  cross join (
    select coalesce((select d.head from publish.drain d order by d.drain_id desc limit 1), 0) as head
  ) h
- cross join (
-   select (select f.floor from publish.floor f order by f.floor desc limit 1) as floor
+ cross join lateral (
+   select case when s.kinds is null
+               then (select f.floor from publish.floor f order by f.floor desc limit 1)
+               else (select max(n.floor)
+                       from unnest(s.kinds) as k (kind)
+                      cross join lateral (
+                        select f.floor
+                          from publish.floor f
+                         where (f.kind, f.floor) >= (k.kind, 0) and f.kind <= k.kind
+                         order by f.kind desc, f.floor desc
+                         limit 1
+                      ) n) end as floor
  ) f
  cross join lateral (
    select min(case when b.settled_at is null then b.cursor else b.cursor_to end) as cursor,
@@ -56,8 +66,8 @@ select s.name, s.sink, s.kinds, s.lanes,
           cross join lateral (
             select p.updated_at
               from publish.published p
-             where p.kind = n.kind and p.rev > l.cursor
-             order by p.rev
+             where (p.kind, p.rev) > (n.kind, l.cursor) and p.kind <= n.kind
+             order by p.kind, p.rev
              limit 1
           ) p)
       ) p

@@ -2,15 +2,19 @@ create or replace function publish.cursor_state(
   since bigint,
   base bigint,
   epoch uuid,
+  kinds text[],
   out head bigint,
   out current_epoch uuid,
   out broken text
 )
 language plpgsql
 stable
+set enable_seqscan = off
+set enable_sort = off
+set enable_incremental_sort = off
 as $$
 declare
-  v_floor bigint := (select f.floor from publish.floor f order by f.floor desc limit 1);
+  v_floor bigint := publish.floor_of(cursor_state.kinds);
   v_epoch_no int;
 begin
   cursor_state.head :=
@@ -43,9 +47,9 @@ begin
   end if;
 end
 $$;
-comment on function publish.cursor_state(bigint, bigint, uuid) is
-  'Head and epoch as this statement sees them and, if a reader cannot go on from here, why. A '
-  'cursor of an older epoch goes on if it is not above the first_rev of any later one: the '
-  'truncation rule of leader epochs (Kafka KIP-101). The floor counts against base, so '
-  'that a first sync of old rows does not trip over it.';
-revoke all on function publish.cursor_state(bigint, bigint, uuid) from public;
+comment on function publish.cursor_state(bigint, bigint, uuid, text[]) is
+  'Head and epoch as this statement sees them and, if a reader of these kinds (null: of all) '
+  'cannot go on from here, why. A cursor of an older epoch goes on if it is not above the '
+  'first_rev of any later one: the truncation rule of leader epochs (Kafka KIP-101). The floor '
+  'counts against base, so that a first sync of old rows does not trip over it.';
+revoke all on function publish.cursor_state(bigint, bigint, uuid, text[]) from public;

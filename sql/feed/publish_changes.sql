@@ -16,15 +16,19 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
+set enable_incremental_sort = off
+set jit = off
 rows 500
 as $$
 declare
   v_broken text;
 begin
-  perform publish.check_page(publish_changes.since, publish_changes.batch, publish_changes.base,
-                             publish_changes.kinds);
+  perform publish.check_page(since => publish_changes.since, batch => publish_changes.batch,
+                             base => publish_changes.base, kinds => publish_changes.kinds);
   select s.broken into v_broken
-    from publish.cursor_state(publish_changes.since, publish_changes.base, publish_changes.epoch) s;
+    from publish.cursor_state(since => publish_changes.since, base => publish_changes.base,
+                              epoch => publish_changes.epoch, kinds => publish_changes.kinds) s;
   if v_broken is not null then
     raise exception 'this cursor cannot be continued' using
       errcode = 'PT410',

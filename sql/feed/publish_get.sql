@@ -1,3 +1,5 @@
+-- Only published_pub_id_idx gives this order, however small the table was when this was planned;
+-- "where p.pub_id = … and p.kind = …" may be planned over all rows of the kind.
 create or replace function public.publish_get(
   inout kind text,
   inout pub_id uuid,
@@ -16,6 +18,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
+set enable_incremental_sort = off
 rows 1
 as $$
 begin
@@ -23,10 +27,14 @@ begin
   return query
     select p.kind, p.pub_id, p.rev, p.schema_version, p.deleted, p.payload, p.payload_hash,
            p.headers, p.created_at, p.updated_at
-      from publish.published p
-     where p.pub_id = publish_get.pub_id and p.kind = publish_get.kind
-     order by p.rev desc
-     limit 1;
+      from (
+        select p.*
+          from publish.published p
+         where p.pub_id >= publish_get.pub_id and p.pub_id <= publish_get.pub_id
+         order by p.pub_id, p.rev desc
+         limit 1
+      ) p
+     where p.kind = publish_get.kind;
 end
 $$;
 comment on function public.publish_get(text, uuid) is

@@ -18,9 +18,11 @@ declare
   v_full boolean;
 begin
   select c.* into v_cursor from publish.parse_cursor(publish_page.cursor) c;
-  perform publish.check_page(v_cursor.since, publish_page.batch, v_cursor.base, publish_page.kinds);
+  perform publish.check_page(since => v_cursor.since, batch => publish_page.batch,
+                             base => v_cursor.base, kinds => publish_page.kinds);
   select s.* into v_state
-    from publish.cursor_state(v_cursor.since, v_cursor.base, v_cursor.epoch) s;
+    from publish.cursor_state(since => v_cursor.since, base => v_cursor.base,
+                              epoch => v_cursor.epoch, kinds => publish_page.kinds) s;
   if v_state.broken is not null then
     return jsonb_build_object('epoch', v_state.current_epoch, 'cursor', null, 'head', v_state.head,
                               'changes', '[]'::jsonb, 'more', true, 'reset', true,
@@ -40,14 +42,16 @@ begin
                            or pg_column_size(p.payload) < 2000
                               and pg_column_compression(p.payload) is null then 0
                          else octet_length(p.payload::text) end) over w <= 32 * 1024 * 1024 as fits
-        from public.publish_changes(v_cursor.since, publish_page.batch, publish_page.kinds,
-                                    v_cursor.base, v_cursor.epoch) p
+        from public.publish_changes(
+               since => v_cursor.since, batch => publish_page.batch, kinds => publish_page.kinds,
+               base => v_cursor.base, epoch => v_cursor.epoch) p
       window w as (order by p.rev rows unbounded preceding)
     ) c;
   v_cursor.since := case when v_full then v_last else v_state.head end;
   return jsonb_build_object(
     'epoch', v_state.current_epoch,
-    'cursor', publish.format_cursor(v_state.current_epoch, v_cursor.base, v_cursor.since),
+    'cursor', publish.format_cursor(epoch => v_state.current_epoch, base => v_cursor.base,
+                                    since => v_cursor.since),
     'head', v_state.head,
     'changes', v_changes,
     'more', v_cursor.since < v_state.head,

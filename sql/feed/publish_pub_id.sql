@@ -1,3 +1,5 @@
+-- Only published_key_idx gives this order, however small the table was when this was planned;
+-- "where … p.source_id = … order by p.rev desc" may be planned over all rows of the kind.
 create or replace function public.publish_pub_id(kind text, source_id text) returns uuid
 language plpgsql
 stable
@@ -5,14 +7,17 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_sort = off
+set enable_incremental_sort = off
 as $$
 begin
   perform publish.check_kind(publish_pub_id.kind);
   return (
     select p.pub_id
       from publish.published p
-     where p.kind = publish_pub_id.kind and p.source_id = publish_pub_id.source_id
-     order by p.rev desc
+     where p.kind = publish_pub_id.kind
+       and p.source_id >= publish_pub_id.source_id and p.source_id <= publish_pub_id.source_id
+     order by p.source_id, p.rev desc
      limit 1
   );
 end

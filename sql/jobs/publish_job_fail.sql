@@ -19,7 +19,8 @@ begin
      set status = case when j.attempts >= j.max_attempts then 'ignored' else 'failed' end,
          due_at = case when j.attempts < j.max_attempts
                        then clock_timestamp()
-                            + publish.job_backoff(j.attempts, j.backoff_min, j.backoff_max) end,
+                            + publish.backoff(attempts => j.attempts, backoff_min => j.backoff_min,
+                                              backoff_max => j.backoff_max) end,
          finished_at = clock_timestamp()
    where j.id = publish_job_fail.id and j.token = publish_job_fail.token
      and j.status = 'running' and j.due_at > clock_timestamp()

@@ -52,8 +52,9 @@ as $$
              when l.exhausted then null
              when j.losses = 0 then clock_timestamp()
              else greatest(clock_timestamp(),
-                           j.started_at + publish.job_backoff(j.losses, j.backoff_min,
-                                                              j.backoff_max)) end,
+                           j.started_at + publish.backoff(
+                             attempts => j.losses, backoff_min => j.backoff_min,
+                             backoff_max => j.backoff_max)) end,
            finished_at = case when l.exhausted then clock_timestamp() end
       from lost l
      where j.id = l.id

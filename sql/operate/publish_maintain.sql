@@ -28,7 +28,7 @@ begin
   perform publish.check_read_committed('publish_maintain', 'a slot''s lock');
   perform publish.trim_delivery(publish_maintain.batch);
   perform public.publish_job_prune(batch => publish_maintain.batch);
-  publish_maintain.busy := not pg_try_advisory_xact_lock(1886741100, 0);
+  publish_maintain.busy := not publish.try_writer_lock();
   publish_maintain.rows_pruned := 0;
   publish_maintain.drains_trimmed := 0;
   if not publish_maintain.busy then
@@ -37,11 +37,12 @@ begin
     delete from publish.drain d
      where d.drain_id in (
        select l.drain_id
-         from publish.drain l
-        where l.drain_id <= (select max(m.drain_id) - 10000 from publish.drain m)
-          and l.at < clock_timestamp() - interval '10 minutes'
-        order by l.drain_id
-        limit publish_maintain.batch);
+         from (select l.drain_id, l.at
+                 from publish.drain l
+                where l.drain_id <= (select max(m.drain_id) - 10000 from publish.drain m)
+                order by l.drain_id
+                limit publish_maintain.batch) l
+        where l.at < clock_timestamp() - interval '10 minutes');
     get diagnostics publish_maintain.drains_trimmed = row_count;
   end if;
   publish_maintain.slots_emptied :=
@@ -50,9 +51,10 @@ end
 $$;
 comment on function public.publish_maintain(int, interval) is
   'Empties drained outbox slots, trims the drain history to 10,000 rows and ten minutes, and '
-  'prunes: tombstones older than tombstone_retention, rows of kinds with a retention, and finished '
-  'jobs as publish_job_prune does, at most batch of each. busy = true: a drain was running and '
-  'nothing but jobs and deliveries was pruned or trimmed. '
+  'prunes, at most batch of each: tombstones older than tombstone_retention, or than the retention '
+  'of their projected kind; rows of payload kinds with a retention; finished jobs, as '
+  'publish_job_prune does. busy = true: a drain was running and nothing but jobs and deliveries '
+  'was pruned or trimmed. '
   'Errors: PT400 bad argument, or not READ COMMITTED.';
 revoke all on function public.publish_maintain(int, interval) from public;
 grant execute on function public.publish_maintain(int, interval) to publish_worker, publish_admin;

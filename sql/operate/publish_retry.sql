@@ -17,10 +17,10 @@ begin
       detail = format('source_id %L, kind null', left(publish_retry.source_id, 60)),
       hint = 'Pass the kind as well.';
   end if;
-  update publish.quarantine q
-     set next_attempt_at = clock_timestamp()
-   where q.kind = coalesce(publish_retry.kind, q.kind)
-     and q.source_id = coalesce(publish_retry.source_id, q.source_id);
+  update publish.deferred d
+     set due_at = clock_timestamp()
+   where d.reason = 'failed' and d.kind = coalesce(publish_retry.kind, d.kind)
+     and d.source_id = coalesce(publish_retry.source_id, d.source_id);
   get diagnostics v_due = row_count;
   if v_due = 0 and publish_retry.source_id is not null then
     raise exception 'this key is not quarantined' using
@@ -33,7 +33,8 @@ begin
 end
 $$;
 comment on function public.publish_retry(text, text) is
-  'Has the next drain try quarantined keys again: one, those of a kind, or all. Returns how many. '
+  'Makes quarantined keys due for the next drain: one key, those of a kind, or all. Returns how '
+  'many. '
   'Errors: PT404 kind not defined, or the key is not quarantined; PT400 a key without its kind.';
 revoke all on function public.publish_retry(text, text) from public;
 grant execute on function public.publish_retry(text, text) to publish_worker, publish_admin;

@@ -28,20 +28,20 @@ begin
   select coalesce(sum(w.marks), 0), clock_timestamp() - min(w.enqueued_at)
     into publish_status.depth, publish_status.lag
     from (
-      select 1 + coalesce(cardinality(o.more), 0) as marks, o.enqueued_at
+      select cardinality(o.source_ids) as marks, o.enqueued_at
         from publish.outbox o
        where (o.xid >= pg_snapshot_xmax(v_state.drained)
               or o.xid = any (array(select pg_snapshot_xip(v_state.drained))))
          and (o.xid = v_state.partial_xid and o.seq <= v_state.partial_seq) is not true
       union all
       select 1, d.enqueued_at
-        from publish.delayed d
-       where d.enqueued_at is not null) w;
+        from publish.deferred d
+       where d.reason = 'locked') w;
   publish_status.head := coalesce(v_state.head, 0);
-  publish_status.delayed :=
-    (select count(*) from publish.delayed d where d.enqueued_at is null);
-  publish_status.quarantined := (select count(*) from publish.quarantine q);
-  publish_status.walks := (select count(*) from publish.rescan r);
+  select count(*) filter (where d.reason = 'scheduled'), count(*) filter (where d.reason = 'failed')
+    into publish_status.delayed, publish_status.quarantined
+    from publish.deferred d;
+  publish_status.walks := (select count(distinct w.kind) from publish.walk w);
   publish_status.epoch := (select e.epoch from publish.epoch e order by e.epoch_no desc limit 1);
   publish_status.floor :=
     coalesce((select f.floor from publish.floor f order by f.floor desc limit 1), 0);
@@ -52,9 +52,9 @@ begin
 end
 $$;
 comment on function public.publish_status() is
-  'One row: head rev; depth, the marks still to drain; lag, the age of the oldest of them '
-  '(null when there is none); delayed, what was enqueued for later, and quarantined rows; walks '
-  'over whole kinds that are asked for or under way; epoch; floor, the highest pruned rev; and '
-  'the last drain that did something.';
+  'One row. head: the highest rev. depth: marks to drain, lag: age of the oldest (null when there '
+  'is none). delayed: marks enqueued for later. quarantined: keys that failed. walks: kinds that '
+  'are being walked, or will be. epoch. floor: the highest pruned rev. last_drain_…: the last '
+  'drain that did something.';
 revoke all on function public.publish_status() from public;
 grant execute on function public.publish_status() to publish_reader, publish_worker, publish_admin;
