@@ -21,10 +21,14 @@ begin
 end
 $$;
 comment on function public.publish_audit(text) is
-  'What keeps a kind, or all of them, from being captured: one row for each problem, with what to '
-  'do; none when all is well. Triggers that are missing, disabled or replaced; partitions without '
-  'them; replicated tables without ALWAYS; tables or columns that a view reads and nobody '
-  'captures; a key that no index serves. Not seen: what a view reads through functions without a '
-  'parsed body. Errors: PT404 kind not defined.';
+  'What keeps a kind, or any kind, from being published as its view says: one row for each '
+  'problem, with what to do about it; none when all is well. '
+  'Views and lookups: missing, not readable by publish_projector, or under row security. '
+  'Tables and columns: read by a view, but not captured. '
+  'Triggers: missing, disabled or replaced; missing on a partition; not ALWAYS on a replicated '
+  'table. '
+  'Keys: served by no index. Walks: failing. Validators: missing. '
+  'Not found: what a view reads through functions without a parsed body. '
+  'Errors: PT404 kind not defined.';
 revoke all on function public.publish_audit(text) from public;
 grant execute on function public.publish_audit(text) to publish_worker, publish_admin;

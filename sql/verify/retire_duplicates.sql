@@ -7,13 +7,13 @@ declare
   v_retired int;
 begin
   perform publish.check_read_committed('retiring duplicates', 'the drain''s lock');
-  if not pg_try_advisory_xact_lock(1886741100, 0) then
+  if not publish.try_writer_lock() then
     raise exception 'a drain is running' using
       errcode = 'PT423',
       detail = format('kind %L has keys with two rows in the feed', retire_duplicates.kind),
-      hint = 'Repair again, or stop the drain meanwhile.';
+      hint = 'Repair again; stop the drain if it never pauses.';
   end if;
-  select d.* into v_state from publish.drain d order by d.drain_id desc limit 1;
+  v_state := publish.begin_drain();
   with extra as (
     select p.rev, row_number() over (order by p.rev) as n
       from publish.published p
@@ -28,12 +28,14 @@ begin
    where p.rev = e.rev;
   get diagnostics v_retired = row_count;
   if v_retired > 0 then
-    insert into publish.drain
-      (drain_id, head_before, head, drained, partial_xid, partial_seq, scanned, keys, published,
-       unchanged, quarantined, lag, duration, at)
-    values (v_state.drain_id + 1, v_state.head, v_state.head + v_retired, v_state.drained,
-            v_state.partial_xid, v_state.partial_seq, 0, v_retired, v_retired, 0, 0,
-            interval '0', interval '0', clock_timestamp());
+    v_state.head := v_state.head + v_retired;
+    v_state.scanned := 0;
+    v_state.keys := v_retired;
+    v_state.published := v_retired;
+    v_state.unchanged := 0;
+    v_state.quarantined := 0;
+    v_state.lag := interval '0';
+    perform publish.end_drain(v_state, clock_timestamp());
   end if;
   return v_retired;
 end
