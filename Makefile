@@ -18,7 +18,7 @@ lint: .venv/dev
 pytest: .venv/dev
 	tests/install-servers
 	set -e; for server in $(SERVERS); do \
-	  timeout 700 $(BIN)/pytest -n 3 --server $$server; \
+	  timeout 740 $(BIN)/pytest -n 3 --server $$server; \
 	done
 
 bench: .venv/dev

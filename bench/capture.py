@@ -19,7 +19,7 @@ TOUCH = "update bench.item set touched_at = clock_timestamp() where id = :id;\n"
 # The same row by hand, in one statement: what no capture can be cheaper than.
 BY_HAND = """with u as (
   update bench.item set touched_at = clock_timestamp() where id = :id returning id
-) insert into publish.outbox (kind, source_id) select 'item', u.id from u;
+) insert into publish.outbox (kind, source_ids) select 'item', array[u.id::text] from u;
 """
 
 

@@ -21,8 +21,8 @@ select h.id::text as source_id, h.payload, sha256(convert_to(h.payload::text, 'U
 """
 
 INSERT = """
-insert into bench.bare (rev, kind, source_id, schema_version, payload, payload_hash, deleted, seq,
-                        created_at, updated_at)
+insert into bench.bare (rev, kind, source_id, schema_version, payload, payload_hash, deleted,
+                        payload_no, created_at, updated_at)
 select %(rev)s + h.n, '{kind}', h.source_id, 1, h.payload, h.hash, false, %(rev)s + h.n,
        now(), now()
   from ({hashed}) h
@@ -31,7 +31,7 @@ select %(rev)s + h.n, '{kind}', h.source_id, 1, h.payload, h.hash, false, %(rev)
 UPDATE = """
 update bench.bare b
    set rev = %(rev)s + h.n, schema_version = 1, payload = h.payload, payload_hash = h.hash,
-       deleted = false, headers = null, seq = %(rev)s + h.n, updated_at = now()
+       deleted = false, headers = null, payload_no = %(rev)s + h.n, updated_at = now()
   from ({hashed}) h
  where b.kind = '{kind}' and b.source_id = h.source_id
 """

@@ -51,8 +51,10 @@ def run(bench: Bench) -> Iterator[Line]:
     rounds = bench.scaled(7, 2)
     rows = bench.items
     with bench.database("bench_feed") as url, connect(url) as conn:
-        conn.execute("insert into publish.outbox (kind, source_id)"
-                     " select 'item', id::text from bench.item order by random()")  # fmt: skip
+        conn.execute(
+            "insert into publish.outbox (kind, source_ids)"
+            " select 'item', array[id::text] from bench.item order by random()"
+        )
         drain_all(conn)
         conn.execute("vacuum analyze")
         for what, ours, theirs, target in (

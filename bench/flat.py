@@ -43,7 +43,7 @@ select publish_define('tick', 'tick', array['id'])
 READ = """
 select coalesce(sum(total_time), 0) / 1000
   from pg_stat_xact_user_functions
- where funcname = 'project_keys'
+ where funcname = 'read_entries'
 """
 
 
@@ -54,7 +54,11 @@ def touch_items(conn: Connection) -> None:
 
 
 def mark_ticks(conn: Connection) -> None:
-    conn.execute("select publish.mark('tick', %s)", [[str(n) for n in HOT_IDS]])
+    conn.execute(
+        "select publish.append_marks(kind => 'tick', keys => %s, lookup_id => null,"
+        " headers => null)",
+        [[str(n) for n in HOT_IDS]],
+    )
 
 
 def drain_hot(conn: Connection) -> tuple[float, float]:

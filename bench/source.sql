@@ -57,8 +57,8 @@ as $$
 begin
   for v_from in mark.lo .. mark.hi by 50 loop
     if mark.kind = 'item' then
-      insert into publish.outbox (kind, source_id)
-      select 'item', i.id::text
+      insert into publish.outbox (kind, source_ids)
+      select 'item', array[i.id::text]
         from bench.item i
        where i.id between v_from and least(v_from + 49, mark.hi)
        order by i.id;

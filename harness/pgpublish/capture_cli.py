@@ -1,4 +1,4 @@
-"""Commands about capture: backfill, verify, audit and quarantine."""
+"""Commands that look at capture and its feed: verify, audit and quarantine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from functools import partial
 
 import click
 
-from pgpublish import capture, jobs
-from pgpublish.capture import Advance
+from pgpublish import jobs
+from pgpublish import verify as verify_room
 from pgpublish.console import json_option, printable, show_rows, stop_on_signals, with_connection
 from pgpublish.database import Connection, rows
-from pgpublish.errors import Differs
+from pgpublish.errors import Differs, NotDefined
 from pgpublish.jobs import Job
+from pgpublish.verify import Advance
 
 MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
 PROBLEMS = ("missing", "stale", "surplus", "duplicate", "unpublishable")
@@ -25,26 +26,26 @@ page_option = click.option(
     help="Keys in one transaction.",
 )  # fmt: skip
 again_option = click.option(
-    "--again", is_flag=True, help="From the beginning, not from where it was stopped."
+    "--again", is_flag=True, help="Start from the first key, not from where it was stopped."
 )
 some_kind = click.argument("kind", required=False)
 
 
 @contextmanager
-def walking(
-    conn: Connection, work: str, kind: str, begin: Callable[[Connection, Job], bool]
+def verifying(
+    conn: Connection, kind: str, begin: Callable[[Connection, Job], bool]
 ) -> Iterator[tuple[Job, Advance, bool]]:
-    """The job of a walk over a kind, what moves its progress bar on a terminal's stderr, and
-    whether it goes on with an earlier run's.
+    """The job of a verify, what moves its progress bar on a terminal's stderr, and whether it goes
+    on with an earlier run's.
 
     SIGTERM and SIGINT hand the job back after the page; a later run goes on there, if begin says
     so. Its own kind of job keeps it from being taken up by `pgpublish work`.
     """
-    total = capture.estimated_keys(conn, kind)
+    total = verify_room.estimated_keys(conn, kind)
     with (
         stop_on_signals() as stop,
         jobs.start(
-            conn, f"{work}:{kind}", kind=f"{work} command", data={"kind": kind},
+            conn, f"verify:{kind}", kind="verify command", data={"kind": kind},
             max_attempts=MAX_ATTEMPTS,
         ) as job,
     ):  # fmt: skip
@@ -53,11 +54,11 @@ def walking(
         first = job.data["done"] if goes_on else 0
         if goes_on:
             click.echo(
-                f"{work} {kind} goes on after {first:,} keys, begun {job.data['since']};"
-                " --again begins anew", err=True,
+                f"verify {kind} goes on after {first:,} keys, begun {job.data['since']};"
+                " --again starts from the first key", err=True,
             )  # fmt: skip
         with click.progressbar(
-            length=max(1, total - first), label=f"{work} {kind}", file=sys.stderr, show_pos=True,
+            length=max(1, total - first), label=f"verify {kind}", file=sys.stderr, show_pos=True,
             show_percent=True, hidden=not sys.stderr.isatty(), item_show_func=lambda rate: rate,
         ) as bar:  # fmt: skip
 
@@ -67,34 +68,6 @@ def walking(
                 bar.update(keys, f"{1 / took:,.0f} keys/s" if took else None)
 
             yield job, advance, goes_on
-
-
-def stopped(work: str, kind: str) -> None:
-    click.echo(f"stopped; `pgpublish {work} {kind}` goes on after the last page", err=True)
-    raise SystemExit(1)
-
-
-@click.command()
-@click.argument("kind")
-@again_option
-@page_option
-@json_option
-@with_connection()
-def backfill(conn: Connection, kind: str, again: bool, batch: int, as_json: bool) -> None:
-    """Mark every key of KIND's view dirty, so that the drain publishes what exists already.
-
-    Stop it at any time, or lose the connection: the next run goes on after the last page, unless
-    KIND was defined otherwise since. It runs as the job `backfill:KIND`, which `pgpublish jobs`
-    shows.
-    """
-    begin = partial(capture.begin_backfill, again=again, batch=batch)
-    try:
-        with walking(conn, "backfill", kind, begin) as (job, advance, _):
-            capture.backfill_pages(conn, job, advance)
-    except jobs.Returned:
-        stopped("backfill", kind)
-    done = job.data["done"]
-    click.echo(json.dumps({"kind": kind, "marked": done}) if as_json else f"marked {done:,} keys")
 
 
 @click.command()
@@ -107,29 +80,36 @@ def backfill(conn: Connection, kind: str, again: bool, batch: int, as_json: bool
 def verify(
     conn: Connection, kind: str | None, repair: bool, again: bool, batch: int, as_json: bool
 ) -> None:
-    """Compare what KIND's view says with what is published; without KIND, of every kind.
+    """Compare KIND's view with what is published; without KIND, compare every kind.
 
     Writes and drains may go on: a key that is still to be drained counts as pending, not as a
     difference. Exits with 6 when something differs, repaired or not. It runs as the job
-    `verify:KIND`: when it is stopped or killed, a run within the next hour goes on after the last
-    page, if it repairs likewise and KIND is defined as it was, and says since when it counts.
+    `verify:KIND`. If it is stopped or killed, a run within the next hour goes on after the last
+    page and says since when it counts, unless KIND or --repair is another by then.
     """
     found = 0
-    begin = partial(capture.begin_verify, again=again, repair=repair, batch=batch)
+    begin = partial(verify_room.begin, again=again, repair=repair, batch=batch)
     kinds = rows(conn, "select * from public.publish_kinds()")
     for name in [kind] if kind else [row["kind"] for row in kinds if row["view"]]:
         try:
-            with walking(conn, "verify", name, begin) as (job, advance, goes_on):
-                capture.verify_pages(conn, job, advance)
+            with verifying(conn, name, begin) as (job, advance, goes_on):
+                verify_room.pages(conn, job, advance)
         except jobs.Returned:
-            stopped("verify", name)
+            click.echo(f"stopped; `pgpublish verify {name}` goes on after the last page", err=True)
+            raise SystemExit(1) from None
+        except NotDefined as error:
+            if kind:
+                raise
+            found += 1  # its view is gone; the other kinds are compared all the same
+            click.echo(f"{name}: {error.message}\n  hint: {error.hint}", err=True)
+            continue
         found += sum(job.data[problem] for problem in PROBLEMS)
         report(name, job, goes_on, as_json)
     if found:
         raise Differs(
-            f"{found:,} keys differ from what the views say",
+            f"{found:,} {'key differs' if found == 1 else 'keys differ'} from what the views say",
             hint="Let the drain run, then verify again." if repair
-            else "Find out why with `pgpublish audit`; mend it with `pgpublish verify --repair`.",
+            else "Find out why: `pgpublish audit`. Then repair it: `pgpublish verify --repair`.",
         )  # fmt: skip
 
 
@@ -147,7 +127,8 @@ def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
     checked = f"{sums['checked']:,} keys checked" + (f" since {since}" if goes_on else "")
     click.echo(f"{kind}: {checked}, {', '.join(said)}")
     for difference in differences:
-        click.echo(f"  {difference['problem']:<14} {printable(difference['source_id'])}")
+        shown = difference["source_id"] or difference.get("message", "")
+        click.echo(f"  {difference['problem']:<14} {printable(shown)}")
     if number > len(differences):
         click.echo(f"  … and {number - len(differences):,} more")
     if sums["repaired"]:
@@ -159,35 +140,37 @@ def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
 @json_option
 @with_connection()
 def audit(conn: Connection, kind: str | None, as_json: bool) -> None:
-    """Show capture that cannot work: of KIND, or of every kind.
+    """Report capture problems for one kind or for all kinds.
 
-    Triggers that are missing, disabled or replaced; new partitions; replicated tables without
-    ALWAYS; tables that a view reads and nobody captures; keys that no index serves. Exits with 6
-    when there is a problem.
+    It finds triggers that are missing, disabled or replaced, new partitions without triggers,
+    replicated tables without ALWAYS, tables that a view reads but nothing captures, and keys
+    without an index. Exits with 6 if there is a problem.
     """
     found = rows(conn, "select * from public.publish_audit(%s)", kind)
     if as_json:
         show_rows(found, True, none="")
     for row in [] if as_json else found:
-        click.echo(f"{row['of_kind']}: {row['object']}: {row['problem']}\n  hint: {row['hint']}")
+        names = dict.fromkeys((row["of_kind"], row["object"], row["problem"]))
+        click.echo(f"{': '.join(names)}\n  hint: {row['hint']}")
     if found:
-        raise Differs(f"{len(found)} problems", hint="Do as the hints say, and audit again.")
+        count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        raise Differs(count, hint="Follow the hints, then audit again.")
     click.echo("no problem found", err=True)
 
 
 @click.group()
 def quarantine() -> None:
-    """Keys that could not be projected: show them, try them again."""
+    """List and retry keys that could not be projected."""
 
 
 @quarantine.command("list")
 @some_kind
 @click.option("--batch", type=click.IntRange(1, 100_000), default=100, show_default=True,
-              help="Rows to show, at most.")  # fmt: skip
+              help="Maximum number of rows to show.")  # fmt: skip
 @json_option
 @with_connection()
 def quarantine_list(conn: Connection, kind: str | None, batch: int, as_json: bool) -> None:
-    """Show what is set aside and why, oldest failure first."""
+    """List the keys that failed and why, oldest failure first."""
     found = rows(conn, "select * from public.publish_quarantine(%s, %s)", kind, batch)
     show_rows(found, as_json, none="nothing is quarantined")
 
@@ -198,9 +181,9 @@ def quarantine_list(conn: Connection, kind: str | None, batch: int, as_json: boo
 @json_option
 @with_connection()
 def quarantine_retry(conn: Connection, kind: str | None, key: str | None, as_json: bool) -> None:
-    """Have the next drain try KEY of KIND again, or every key of KIND, or all."""
+    """Make the next drain retry one key, all keys of KIND, or all keys."""
     due = rows(conn, "select public.publish_retry(%s, %s) as due", kind, key)[0]
     click.echo(json.dumps(due) if as_json else f"{due['due']} will be tried by the next drain")
 
 
-COMMANDS = (audit, backfill, quarantine, verify)
+COMMANDS = (audit, quarantine, verify)

@@ -17,7 +17,16 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from pgpublish import __version__, capture_cli, deliver_cli, feed, jobs_cli, migrate, operate
+from pgpublish import (
+    __version__,
+    capture_cli,
+    deliver_cli,
+    feed,
+    jobs_cli,
+    migrate,
+    operate,
+    walk_cli,
+)
 from pgpublish import drain as drain_room
 from pgpublish.console import (
     Commands,
@@ -98,6 +107,9 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
     """Publish what was enqueued, until SIGTERM; wakes within milliseconds.
 
     Several may run: one drains, the others stand by. Prints a line per drain that did something.
+    A drain may take 10 seconds; if the role or the database has a statement_timeout, that counts
+    instead. What does not get through in this time is tried again in smaller parts, and in the end
+    the slow key is set aside.
     """
 
     def report(drained: drain_room.Drained) -> None:
@@ -113,7 +125,7 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
         if once:
             with database.connect() as conn:
                 migrate.require_current(conn)
-                for drained in drain_room.drain_all(conn, batch):
+                for drained in drain_room.drain_all(conn, batch, warn=log):
                     if drained.busy:
                         raise Locked("another session is draining", hint="Let it go on, or retry.")
                     if drained.scanned:
@@ -193,5 +205,10 @@ def demo(keep: Path | None) -> None:
     script.run(keep)
 
 
-for command in (*capture_cli.COMMANDS, *deliver_cli.COMMANDS, *jobs_cli.COMMANDS):
+for command in (
+    *capture_cli.COMMANDS,
+    *deliver_cli.COMMANDS,
+    *jobs_cli.COMMANDS,
+    *walk_cli.COMMANDS,
+):
     main.add_command(command)

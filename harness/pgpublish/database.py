@@ -4,18 +4,20 @@ argument."""
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from pgpublish.errors import ConnectionFailed, translate
+from pgpublish.errors import BadArgument, ConnectionFailed, translate
 
 Connection = psycopg.Connection[Any]
 
 
 def connect(database_url: str | None = None, *, name: str = "pgpublish") -> Connection:
-    """A connection in autocommit mode.
+    """A connection in autocommit mode that prepares nothing: there may be a pooler.
 
     database_url, else DATABASE_URL, else libpq's PG* variables. Raises ConnectionFailed.
     """
@@ -23,6 +25,7 @@ def connect(database_url: str | None = None, *, name: str = "pgpublish") -> Conn
         return psycopg.connect(
             database_url or os.environ.get("DATABASE_URL", ""),
             autocommit=True,
+            prepare_threshold=None,
             fallback_application_name=name,
             connect_timeout=10,
         )
@@ -42,6 +45,40 @@ def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
         row = conn.execute(query, arguments).fetchone()
     except psycopg.Error as error:
         raise translate(error) from error
+    assert row is not None, query
+    return tuple(row)
+
+
+def transact(conn: Connection, *statements: bytes) -> tuple[Any, ...]:
+    """The first row of the last statement, all of them in one transaction and one round trip.
+
+    The transaction is READ COMMITTED whatever the session's default, and nothing is prepared, so
+    that a pooler's session is left as it was found; what a statement sets must be local. Each
+    statement has a statement_timeout of its own. Raises as call does, BadArgument inside a
+    transaction, and ConnectionFailed when the server ended the session.
+    """
+    if conn.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        raise BadArgument(
+            "this connection is in a transaction", hint="Commit it, or call the function itself."
+        )
+    query = b"; ".join((b"begin isolation level read committed", *statements, b"commit"))
+    try:
+        cursor = conn.execute(query, prepare=False)
+    except psycopg.Error as error:
+        with suppress(psycopg.Error):
+            conn.rollback()
+        failure = translate(error)
+        if conn.closed and not isinstance(failure, ConnectionFailed):
+            failure = ConnectionFailed(
+                failure.message,
+                detail=failure.detail,
+                hint="Connect again.",
+                sqlstate=failure.sqlstate,
+            )
+        raise failure from error
+    for _ in statements:
+        cursor.nextset()
+    row = cursor.fetchone()
     assert row is not None, query
     return tuple(row)
 

@@ -14,7 +14,17 @@ from typing import Any, LiteralString
 
 import click
 
-from pgpublish import capture, demo_delivery, demo_jobs, drain, embedded, feed, migrate, operate
+from pgpublish import (
+    demo_delivery,
+    demo_jobs,
+    drain,
+    embedded,
+    feed,
+    migrate,
+    operate,
+    verify,
+    walk,
+)
 from pgpublish.database import Connection, connect
 from pgpublish.errors import MissingPart
 
@@ -165,8 +175,8 @@ def run(keep: Path | None = None, say: Callable[[str], None] = click.echo) -> No
       select publish_capture('thing', 'thing');
     SQL
     pgpublish audit                # is every table that the view reads captured?
-    pgpublish backfill thing       # marks what exists already
-    pgpublish drain                # publishes, until you stop it
+    pgpublish drain &              # publishes, until you stop it
+    pgpublish backfill thing       # what exists already
     pgpublish changes --follow     # in another terminal""")
 
 
@@ -176,24 +186,21 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
     conn.execute(CAPTURE.encode())
     say("Defined kind 'airport' over the view and captured both tables.\n")
 
-    marked = 0
+    walk.ask(conn, "airport")
+    say("Asked for a backfill: drains mark its keys, 500 in a transaction, and publish them.")
+    drained = None
     with click.progressbar(
-        length=capture.estimated_keys(conn, "airport"), label="backfill", file=sys.stdout,
-        show_pos=True, hidden=not sys.stdout.isatty(),
-    ) as bar:  # fmt: skip
-        for count in capture.backfill(conn, "airport", batch=1000):
-            marked += count
-            bar.update(count)
-    say(f"Marked {marked:,} keys dirty.")
-    scanned = 0
-    with click.progressbar(
-        length=marked, label="drain   ", file=sys.stdout,
-        show_pos=True, hidden=not sys.stdout.isatty(),
-    ) as bar:  # fmt: skip
-        while (drained := drain.drain(conn, 500)).scanned:
-            scanned += drained.scanned
-            bar.update(drained.scanned)
-    say(f"Drained {scanned:,} of them, 500 in a transaction, to rev {drained.head:,}.")
+        length=verify.estimated_keys(conn, "airport"),
+        label="drain",
+        file=sys.stdout,
+        show_pos=True,
+        hidden=not sys.stdout.isatty(),
+    ) as bar:
+        for drained in drain.drain_all(conn):
+            bar.update(drained.published)
+    assert drained is not None
+    (marked,) = walk.walks(conn, "airport")
+    say(f"Marked {marked.marked:,} keys and drained them, to rev {drained.head:,}.")
     first = viewer.wait_for(drained.head)
     say(f"\nThe viewer read {len(first):,} changes, the last at rev {drained.head:,}:")
     show(first[-1:], say)

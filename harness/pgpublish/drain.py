@@ -1,4 +1,8 @@
-"""The drain loop: what pg_cron can do each second, done each few milliseconds."""
+"""The drain loop: what pg_cron can do each second, done each few milliseconds.
+
+The database decides how much a drain takes and gets past what fails or times out; here it is called
+again, and waited for.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
-from pgpublish.database import Connection, call
+from pgpublish.database import Connection, transact
 from pgpublish.errors import PublishError
 
 QUERY_CANCELED = "57014"
-RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: try again, smaller
+RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: a later call may do
 MIN_POLL_MS = 3
 MAX_POLL_MS = 20  # two seconds after the last work: a wake-up costs 100 to 200 µs of a core
 WAIT_MS = 500
 BUSY_WAIT_S = 0.2
 MAINTAIN_EVERY_S = 60.0
-SLOW_DRAIN_S = 1.0
-READ_COMMITTED = "set default_transaction_isolation to 'read committed'"
+MAX_RETRY_S = 1.0
+TRIES = 6  # in a row, of drain_all
+
+# Without a limit, a view that sleeps would hold up every kind for as long as it does.
+LIMIT = (
+    b"select set_config('statement_timeout', '10s', true)"
+    b" where current_setting('statement_timeout') = '0'"
+)
+
+Report = Callable[["Drained"], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -35,25 +48,24 @@ class Drained:
 
 
 def drain(conn: Connection, batch: int = 500) -> Drained:
-    """One drain in a transaction of its own. Raises BadArgument, DatabaseError."""
-    return Drained(*call(conn, "select * from public.publish_drain(%s)", batch))
+    """One drain in a transaction of its own, of at most 10 s where no statement_timeout is set.
+
+    Raises BadArgument, DatabaseError, ConnectionFailed.
+    """
+    return Drained(*transact(conn, LIMIT, b"select * from public.publish_drain(%d)" % batch))
 
 
-def drain_all(conn: Connection, batch: int = 500) -> Iterator[Drained]:
-    """Drains until nothing is left or another drain holds the lock (then the last is busy)."""
-    conn.execute(READ_COMMITTED)
-    while True:
-        drained = drain(conn, batch)
+def drain_all(
+    conn: Connection, batch: int = 500, *, warn: Warn = lambda message: None
+) -> Iterator[Drained]:
+    """Drains until nothing is left or another drain holds the lock (then the last is busy).
+
+    Raises as drain does; a retryable error only when it is the sixth in a row.
+    """
+    for drained in _drains(conn, batch, Event(), warn, tries=TRIES):
         yield drained
         if drained.busy or not drained.scanned:
             return
-
-
-def set_aside(conn: Connection) -> Drained:
-    """Quarantines the next row's key unseen, because its projection alone times out."""
-    with conn.transaction():
-        conn.execute("select set_config('publish.set_aside', 'on', true)")
-        return drain(conn, 1)
 
 
 def run(
@@ -61,49 +73,31 @@ def run(
     stop: Event,
     *,
     batch: int = 500,
-    report: Callable[[Drained], None] = lambda drained: None,
-    warn: Callable[[str], None] = lambda message: None,
+    report: Report = lambda drained: None,
+    warn: Warn = lambda message: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Drains until stop is set, and calls publish_maintain each minute.
 
-    Goes on at once while there is more, else waits inside the server for work, looking less often
-    the longer there was none. The batch is halved when a drain times out or takes over a second,
-    and grows back to `batch` as drains get fast; a key that times out alone is set aside.
-    Raises ConnectionFailed, and any error that a smaller batch cannot mend.
+    Goes on at once while batches are full, else waits inside the server for work, looking less
+    often the longer there was none. Raises ConnectionFailed, and any error that is not retryable.
     """
-    conn.execute(READ_COMMITTED)
-    size = batch
     worked_at = clock()
     maintain_at = worked_at + MAINTAIN_EVERY_S
-    while not stop.is_set():
-        began = clock()
-        try:
-            drained = drain(conn, size)
-        except PublishError as error:
-            if not retryable(error):
-                raise
-            warn(f"a drain of {size} rows failed: {error.message}")
-            size = after_failure(conn, error, size, stop, report)
-            continue
-        took = clock() - began
+    for drained in _drains(conn, batch, stop, warn):
         if drained.scanned:
             worked_at = clock()
             report(drained)
-        if took > SLOW_DRAIN_S:
-            size = max(1, size // 2)
-        elif size < batch and drained.scanned >= size and took < SLOW_DRAIN_S / 4:
-            size = min(batch, size * 2)
         try:
             if clock() >= maintain_at:
                 maintain_at = clock() + MAINTAIN_EVERY_S
-                call(conn, "select * from public.publish_maintain()")
+                transact(conn, b"select * from public.publish_maintain()")
             if drained.busy:
                 stop.wait(BUSY_WAIT_S)
-            elif drained.scanned < size:
+            elif drained.scanned < batch:
                 idle_ms = 0.0 if drained.scanned else (clock() - worked_at) * 1000
                 poll = min(MAX_POLL_MS, max(MIN_POLL_MS, round(idle_ms / 100)))
-                call(conn, "select publish.await_work(%s, %s)", WAIT_MS, poll)
+                transact(conn, b"select publish.await_work(%d, %d)" % (WAIT_MS, poll))
         except PublishError as error:
             if not retryable(error):
                 raise
@@ -111,27 +105,24 @@ def run(
             stop.wait(MAX_POLL_MS / 1000)
 
 
-def after_failure(
-    conn: Connection,
-    error: PublishError,
-    size: int,
-    stop: Event,
-    report: Callable[[Drained], None],
-) -> int:
-    """What to do about a drain of `size` rows that failed. Returns the size of the next one."""
-    try:
-        if error.sqlstate == QUERY_CANCELED:
-            if call(conn, "select publish.postpone_slow(%s)", size)[0]:
-                return size
-            if size == 1:
-                report(set_aside(conn))
-                return 1
-    except PublishError as again:
-        if not retryable(again):
-            raise
-    if size == 1:
-        stop.wait(1.0)
-    return max(1, size // 2)
+def _drains(
+    conn: Connection, batch: int, stop: Event, warn: Warn, *, tries: int | None = None
+) -> Iterator[Drained]:
+    """Drain after drain until stop is set. After a retryable error it calls again, at first at
+    once, then after a growing wait."""
+    failed = 0
+    while not stop.is_set():
+        try:
+            drained = drain(conn, batch)
+        except PublishError as error:
+            failed += 1
+            if not retryable(error) or failed == tries:
+                raise
+            warn(f"a drain failed: {error.message}")
+            stop.wait(0.0 if failed == 1 else min(MAX_RETRY_S, 0.025 * 2 ** min(failed, 10)))
+        else:
+            failed = 0
+            yield drained
 
 
 def retryable(error: PublishError) -> bool:

@@ -179,11 +179,12 @@ def _installed(conn: Connection) -> dict[str, str]:
 
 def _functions(conn: Connection) -> set[str]:
     """Names of the functions and views that are there: a dump of schema publish alone leaves out
-    what is in public."""
+    what is in public and in publish_gate."""
     rows = conn.execute(
         "select p.proname from pg_catalog.pg_proc p"
         " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
-        " where n.nspname = case when starts_with(p.proname, 'publish_')"
+        " where n.nspname = 'publish_gate'"
+        " or n.nspname = case when starts_with(p.proname, 'publish_')"
         " then 'public' else 'publish' end"
         " union all"
         " select v.viewname from pg_catalog.pg_views v where v.schemaname = 'publish'"

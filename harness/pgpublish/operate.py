@@ -11,7 +11,7 @@ from pgpublish.database import Connection, call
 
 @dataclass(frozen=True)
 class Status:
-    """One row of publish_status. depth: outbox rows to drain. lag: age of the oldest of them."""
+    """One row of publish_status. depth: marks to drain. lag: age of the oldest of them."""
 
     head: int
     depth: int
