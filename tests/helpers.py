@@ -25,9 +25,10 @@ Connection = psycopg.Connection[Any]
 PATIENCE = 30  # seconds that anything may take before a test gives up
 
 # A function that waits while somebody holds advisory lock (1, key): put into a view, it stops the
-# drain in the middle of projecting that key, for as long as the test wants.
+# drain in the middle of projecting that key, for as long as the test wants: without the drain's
+# lock_timeout.
 GATE = """
-create function gate(key int) returns int language plpgsql as $$
+create function gate(key int) returns int language plpgsql set lock_timeout = 0 as $$
 begin
   if exists (select from pg_locks l
               where l.locktype = 'advisory' and l.classid = 1 and l.objid = key and l.granted) then

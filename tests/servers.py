@@ -38,6 +38,16 @@ def debian_bin() -> Path:
     )
 
 
+def major_version(kind: str) -> int:
+    """As of `--server`, without starting it."""
+    if kind == "embedded":
+        bin = embedded.binaries()
+    else:
+        bin = debian_bin() if kind == "debian" else Path(kind)
+    said = subprocess.run([bin / "postgres", "--version"], capture_output=True, text=True)
+    return int(said.stdout.split()[2].split(".")[0].rstrip("abcdefghijklmnopqrstuvwxyz"))
+
+
 def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
     """A server in folder, not created yet. kind: "debian", "embedded" or a folder of binaries."""
     user = embedded.unprivileged_user()

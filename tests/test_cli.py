@@ -144,13 +144,12 @@ def test_backfill_drain_and_changes_publish_what_existed(
 ) -> None:
     things.execute("alter table thing disable trigger thing_feed")
     things.execute("insert into thing select i, 'v' || i from generate_series(1, 2500) i")
-    assert json.loads(run("backfill", "thing", "--json").stdout) == {
-        "kind": "thing",
-        "marked": 2500,
-    }
+    assert run("backfill", "thing", "--no-wait").exit_code == 0
     drains = [json.loads(line) for line in run("drain", "--once", "--json").stdout.splitlines()]
     assert sum(drain["published"] for drain in drains) == 2500
     assert drains[-1]["head"] == 2500
+    walk = things.execute("select marked, walks from publish_walks('thing'), publish_status()")
+    assert walk.fetchone() == (2500, 0)
     rows = [json.loads(line) for line in run("changes", "--json").stdout.splitlines()]
     assert [row["rev"] for row in rows] == list(range(1, 2501))
     assert rows[-1]["payload"] == {"id": 2500, "v": "v2500"}
@@ -302,7 +301,9 @@ def facts(output: str) -> dict[str, int]:
 def test_migrate_puts_back_functions_that_a_dump_left_out(
     run: Callable[..., Result], db: Connection
 ) -> None:
-    db.execute("drop function publish_status(); drop function publish.backoff(int)")
+    db.execute(
+        "drop function publish_status(); drop function publish.backoff(int, interval, interval)"
+    )
     assert_one_line_and_a_hint(run("status"), 4)
     assert run("migrate").stdout == "applied 0 migrations and 2 function files\n"
     assert run("status").exit_code == 0
@@ -363,6 +364,21 @@ def test_verify_compares_every_projected_kind_and_shows_the_first_differences(
     (report,) = map(json.loads, run("verify", "thing", "--json").stdout.splitlines())
     assert (report["missing"], report["pending"]) == (1, 1999)
     assert report["differences"] == [{"source_id": "2000", "problem": "missing"}]
+
+
+def test_verify_of_every_kind_goes_on_where_a_view_is_gone(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    db.execute(
+        "create table a (id int primary key); create view a_view as select id from a;"
+        "create table b (id int primary key); create view b_view as select id from b;"
+        "select publish_define('a', 'a_view'), publish_define('b', 'b_view');"
+        "drop view a_view"
+    )
+    found = run("verify")
+    assert found.exit_code == 6
+    assert "a: the view or its key column is gone" in found.stderr
+    assert found.stdout == "b: 0 keys checked, all as the view says\n"
 
 
 def test_verify_repair_is_done_by_the_next_drain_and_the_next_verify_exits_0(

@@ -62,6 +62,50 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+WRITTEN = [*PAGES, ROOT / "sql/README.md", ROOT / "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda p: p.name)
+def test_the_tests_that_a_page_names_exist(page: Path) -> None:
+    files = [f for f in (ROOT / "tests").rglob("test_*") if f.suffix in (".py", ".sql")]
+    known = {f.stem for f in files}
+    known.update(n for f in files for n in re.findall(r"^def (test_\w+)", f.read_text(), re.M))
+    named = set(re.findall(r"`(test_\w+)`", page.read_text()))
+    assert named <= known, sorted(named - known)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda p: p.name)
+def test_the_objects_that_a_page_names_exist(page: Path) -> None:
+    sql = [f for name in ("sql", "migrations") for f in (ROOT / name).rglob("*.sql")]
+    code = "\n".join(f.read_text() for f in sql)
+    named = set(re.findall(r"`(publish(?:_gate)?[._]\w+)(?![\w…])", page.read_text()))
+    known = set(re.findall(r"publish(?:_gate)?[._]\w+", code))
+    assert named <= known, sorted(named - known)
+
+
+def test_the_table_of_public_functions_is_that_of_the_catalog(url: str) -> None:
+    table = (ROOT / "sql/README.md").read_text().split("\n## Public functions\n")[1]
+    told = {
+        function: "".join(sorted(row[2]))
+        for row in re.findall(r"^\| (\w+) \| (.+?) \| .* \| ([WRKA ]+) \|$", table, re.M)
+        for function in re.findall(r"`(\w+)`", row[1])
+    }
+    roles = {"W": "writer", "R": "reader", "K": "worker", "A": "admin"}
+    with psycopg.connect(url) as conn:
+        rows = conn.execute(
+            "select p.proname, n.letter"
+            "  from pg_proc p"
+            " cross join unnest(%s::text[], %s::text[]) as n (letter, role)"
+            " where p.pronamespace = 'public'::regnamespace and p.proname like 'publish\\_%%'"
+            "   and has_function_privilege('publish_' || n.role, p.oid, 'execute')",
+            [list(roles), list(roles.values())],
+        ).fetchall()
+    granted: dict[str, set[str]] = {}
+    for function, letter in rows:
+        granted.setdefault(function, set()).add(letter)
+    assert {f: set(told[f]) - {" "} for f in told} == granted
+
+
 def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Words of each command, those of groups before those in them."""
     yield path

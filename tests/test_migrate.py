@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import re
 import shutil
 import subprocess
 import sys
@@ -83,7 +83,7 @@ CATALOG = {
                obj_description(p.oid, 'pg_proc')
           from pg_proc p
           join ours_and_public n on n.oid = p.pronamespace
-         where n.nspname = 'publish' or p.proname like 'publish\\_%'""",
+         where n.nspname <> 'public' or p.proname like 'publish\\_%'""",
     "default privileges": """
         select d.defaclrole::regrole, d.defaclnamespace::regnamespace, d.defaclobjtype,
                acl(d.defaclacl)
@@ -104,9 +104,10 @@ def catalog(url: str) -> Catalog:
         conn.execute(
             """
             create temp view ours_and_public as
-              select n.* from pg_namespace n where n.nspname in ('publish', 'public');
+              select n.* from pg_namespace n
+               where n.nspname in ('publish', 'publish_gate', 'public');
             create temp view ours as
-              select n.* from pg_namespace n where n.nspname = 'publish';
+              select n.* from pg_namespace n where n.nspname in ('publish', 'publish_gate');
             create function pg_temp.acl(acl aclitem[]) returns text[] language sql as $$
               select array_agg(a.item::text order by a.item::text) from unnest(acl) as a (item)
             $$;
@@ -283,6 +284,30 @@ def test_a_function_the_database_recorded_otherwise_is_installed_again(
             "update publish.file set checksum = 'another' where path like '%/publish_head.sql'"
         )
     assert run(url) == ["sql/feed/publish_head.sql"]
+    assert_equal(catalog(url), installed)
+
+
+def test_a_function_of_the_gate_that_is_missing_is_installed_again(
+    url: str, installed: Catalog
+) -> None:
+    gate = [
+        file
+        for file in resources.functions()
+        if re.search(r"^create or replace function publish_gate\.", file.text, re.MULTILINE)
+    ]
+    assert gate
+    with session(url) as conn:
+        for file in gate:
+            function = one(
+                conn,
+                "select p.oid::regprocedure::text from pg_proc p"
+                " where p.pronamespace = 'publish_gate'::regnamespace and p.proname = %s",
+                Path(file.path).stem,
+            )
+            conn.execute(f"drop function {function} cascade")
+            with pytest.raises(SchemaMismatch):
+                migrate.require_current(conn)
+    assert run(url) == paths(gate)
     assert_equal(catalog(url), installed)
 
 
@@ -558,45 +583,61 @@ def test_an_upgrade_may_be_run_by_another_member_of_publish_owner(
 # --- upgraded == fresh
 
 
-def earlier_versions(folder: Path) -> Iterator[Path]:
-    """Trees of sql/ and migrations/ to upgrade from: the last release's, by its tag; before
-    there is one, this version's migrations up to each, without functions."""
-    found = subprocess.run(
-        ["git", "-C", str(ROOT), "tag", "--list", "v*", "--sort=-version:refname",
-         "--merged", "HEAD", "--no-contains", "HEAD"],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    if found.stdout.split():
-        tag = found.stdout.split()[0]
-        tree = subprocess.run(
-            ["git", "-C", str(ROOT), "archive", "--format=tar", tag, "sql", "migrations"],
-            capture_output=True,
-            check=True,
-        ).stdout
-        with tarfile.open(fileobj=io.BytesIO(tree)) as tar:
-            tar.extractall(folder / tag, filter="data")
-        yield folder / tag
-        return
-    files = resources.migrations()
-    for count in range(1, len(files) + 1):
-        tree_folder = folder / str(count)
-        (tree_folder / "migrations").mkdir(parents=True)
-        (tree_folder / "sql").mkdir()
-        for file in files[:count]:
-            (tree_folder / file.path).write_text(file.text)
-        yield tree_folder
+RELEASES = sorted((ROOT / "tests/fixtures").glob("*.sql"))
 
 
+def test_the_complete_sql_of_every_release_is_kept() -> None:
+    """Made by `pgpublish sql > tests/fixtures/VERSION.sql` when a version is released."""
+    assert [file.stem for file in RELEASES][:1] == ["0.1.0"]
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda file: file.stem)
 def test_an_upgraded_database_equals_a_fresh_one(
-    empty: str, tmp_path: Path, installed: Catalog, monkeypatch: pytest.MonkeyPatch
+    empty: str, release: Path, installed: Catalog
 ) -> None:
-    trees = list(earlier_versions(tmp_path))
-    assert trees
-    for tree in trees:
-        with monkeypatch.context() as patch:
-            patch.setattr(resources, "folder", tree.joinpath)
-            assert run(empty)
-    assert run(empty)
+    servers.run_psql(empty, "-f", str(release)).check_returncode()
+    run(empty)
+    assert_equal(catalog(empty), installed)
+    with session(empty) as conn:
+        migrate.require_current(conn)
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda file: file.stem)
+def test_what_an_earlier_version_captured_is_published_after_the_upgrade(
+    empty: str, release: Path
+) -> None:
+    servers.run_psql(empty, "-f", str(release)).check_returncode()
+    with session(empty) as conn:
+        conn.execute("create table article (id int primary key, title text)")
+        conn.execute("select publish_define('article', 'article')")
+        conn.execute("select publish_capture('article', 'article')")
+        conn.execute("insert into article values (1, 'one')")
+        conn.execute("select publish_drain()")
+        conn.execute("update article set title = 'two'")
+        run(empty)
+        conn.execute("insert into article values (2, 'two')")
+        conn.execute("select publish_drain()")
+        assert conn.execute(
+            "select rev, payload ->> 'title' from publish_changes() order by rev"
+        ).fetchall() == [(2, "two"), (3, "two")]
+        assert one(conn, "select count(*) from publish_audit()") == 0
+
+
+def test_a_migration_that_is_still_to_come_finds_the_ones_before(
+    empty: str, source: Path, installed: Catalog
+) -> None:
+    """Each migration on its own, as if each were of another version."""
+    later = sorted(source.glob("migrations/*.sql"))
+    shutil.move(source / "sql", source / "functions")
+    (source / "sql").mkdir()
+    for file in later:
+        file.rename(file.with_suffix(".later"))
+    for file in later:
+        file.with_suffix(".later").rename(file)
+        assert run(empty) == [f"migrations/{file.name}"]
+    (source / "sql").rmdir()
+    shutil.move(source / "functions", source / "sql")
+    assert run(empty) == paths(resources.functions())
     assert_equal(catalog(empty), installed)
 
 
@@ -608,7 +649,7 @@ def test_the_comparison_sees_every_kind_of_difference(url: str, installed: Catal
         "indexes": "drop index publish.published_kind_idx",
         "triggers": "create trigger t after insert on publish.kind"
         " for each statement execute function publish_enqueue()",
-        "sequences": "alter sequence publish.outbox_seq cache 2",
+        "sequences": "alter sequence publish.payload_no cache 2",
         "types": "create type publish.mood as enum ('good')",
         "functions": "revoke execute on function publish_head() from publish_reader",
         "default privileges": "alter default privileges for role publish_owner"

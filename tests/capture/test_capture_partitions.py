@@ -3,7 +3,7 @@ it touched are marked."""
 
 import pytest
 from helpers import drain_all, feed, one
-from marks import converges, marked, marks_of, walks
+from marks import converges, marked, marks_of, refused, walks
 
 # Two levels; leaf eu has its columns in another order, and one that was dropped.
 VISITS = """
@@ -321,3 +321,33 @@ def test_uncapture_takes_the_triggers_off_every_part(visits, db):
     assert one(db, "select count(*) from pg_trigger where tgname like 'publish%'") == 0
     db.execute("truncate publish.outbox; update visit set note = 'x'; update thing set name = 'y'")
     assert (marked(db), walks(db)) == ([], [])
+
+
+def test_whoever_owns_the_table_later_makes_and_attaches_partitions_and_their_rows_are_seen(visits):
+    visits.execute("create role later; grant create on schema public to later")
+    try:
+        visits.execute("alter table visit owner to later; alter table visit_2024 owner to later")
+        visits.execute("set role later")
+        visits.execute(
+            "create table visit_2026 partition of visit"
+            " for values from ('2026-01-01') to ('2027-01-01');"
+            "create table visit_2027 (like visit including all);"
+            "alter table visit attach partition visit_2027"
+            " for values from ('2027-01-01') to ('2028-01-01');"
+            "create table asia partition of visit_2024 for values in ('asia');"
+            "insert into visit (id, day, region) values (7, '2024-01-01', 'asia'),"
+            " (8, '2026-01-01', 'x'), (9, '2027-01-01', 'x'); update asia set note = 'y'"
+        )
+        assert refused(visits, "select publish_gate.capture_1()") == "42501"
+        assert (
+            refused(
+                visits,
+                "create trigger mine after insert on visit_2026 for each row"
+                " execute function publish_gate.capture_1()",
+            )
+            == "42501"
+        )
+        visits.execute("reset role")
+        assert marked(visits) == ["7", "8", "9"]
+    finally:
+        visits.execute("reset role; drop owned by later cascade; drop role later")

@@ -38,7 +38,7 @@ def test_bad_arguments_are_refused_and_nothing_is_enqueued(db):
             db.execute(f"select publish_enqueue({arguments})".encode())
         assert error.value.sqlstate == sqlstate, arguments
     assert one(db, "select count(*) from publish.outbox") == 0
-    assert one(db, "select count(*) from publish.delayed") == 0
+    assert one(db, "select count(*) from publish.deferred") == 0
 
 
 def test_a_refused_enqueue_takes_nothing_of_its_transaction_with_it_but_itself(db):
@@ -66,7 +66,7 @@ def test_it_returns_seqs_that_rise_over_all_sessions(db, connect):
     seqs = [enqueue(conn, "note", "1", "1") for conn in (db, other) * 10]
     assert seqs == sorted(set(seqs))
     drain_all(db)
-    assert row(db, "note", "1").seq == seqs[-1]
+    assert row(db, "note", "1").payload_no == seqs[-1]
 
 
 def test_a_payload_of_a_megabyte_comes_out_as_it_went_in(db):

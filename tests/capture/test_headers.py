@@ -119,7 +119,7 @@ def test_what_is_not_a_json_object_is_left_out_with_a_warning_and_the_write_pass
             expected = rows if way in ("by_row", "by_hand") else 1
             assert warnings == ["WARNING"] * expected, (what, statement)
             assert set(captured(db)) == {None}, (what, statement)
-    assert one(db, "select count(*) from publish.rescan") == 0
+    assert one(db, "select count(*) from publish.walk") == 0
 
 
 def test_publish_enqueue_leaves_garbage_out_too_and_keeps_the_headers_it_is_given(db, warnings):
@@ -158,7 +158,7 @@ def test_a_delayed_enqueue_keeps_the_headers_of_when_it_was_called(db):
     set_headers(db, TRACE)
     enqueue(db, "note", "1", "{}", available_at="2999-01-01")
     set_headers(db, {"later": 1})
-    db.execute("update publish.delayed set available_at = now()")
+    db.execute("update publish.deferred set due_at = now()")
     drain_all(db)
     assert row(db, "note", "1").headers == TRACE
 

@@ -107,7 +107,7 @@ def test_raised_again_in_the_middle_of_the_walk_all_end_with_the_last(connect: A
     drain_all(db, 10)
     assert (versions(db), pub_ids(db)) == ({3: KEYS}, before)
     assert set(times_published(db).values()) == {1, 2}
-    assert one(db, "select count(*) from publish.rescan") == 0
+    assert one(db, "select count(*) from publish.walk") == 0
 
 
 def test_a_wider_view_in_the_middle_of_the_walk_publishes_also_what_lies_behind_it(
@@ -138,7 +138,7 @@ def test_a_kind_without_keys_and_one_whose_view_fails_end_no_other_walk(connect:
     raise_to(db, 2)
     drain_all(db, 10)
     assert versions(db) == {2: KEYS}
-    assert [kind for (kind,) in db.execute("select kind from publish.rescan")] == ["bad"]
+    assert [kind for (kind,) in db.execute("select kind from publish.walk")] == ["bad"]
 
 
 def test_a_definition_that_is_rolled_back_publishes_nothing(connect: Any) -> None:
@@ -189,6 +189,7 @@ def test_a_drain_terminated_inside_a_page_is_followed_by_one_that_goes_on(connec
         draining.result(PATIENCE)
     db.execute("select pg_advisory_unlock(1, 17)")
     until(lambda: not drain(db, 10).busy)
+    db.execute("update publish.walk set due_at = now(); update publish.deferred set due_at = now()")
     drain_all(db, 10)
     assert (versions(db), pub_ids(db)) == ({2: KEYS}, before)
     assert set(times_published(db).values()) == {1}

@@ -57,7 +57,7 @@ def test_the_trigger_runs_no_cast_of_the_writers(db: Connection, connect: Connec
             " for each row execute function public.publish_enqueue('thing', 'id')"
         )
         maker.execute("insert into own.thing values (1, 'fine')")
-        assert db.execute("select source_id from publish.outbox").fetchall() == [("1",)]
+        assert db.execute("select source_ids from publish.outbox").fetchall() == [(["1"],)]
         maker.close()
     finally:
         db.execute("drop owned by maker cascade; drop role maker")

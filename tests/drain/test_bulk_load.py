@@ -25,8 +25,9 @@ def bulk(connect):
     bulk.execute("select publish_define('note')")
     bulk.commit()
     bulk.execute(
-        "insert into publish.outbox (kind, source_id, payload)"
-        " select 'note', 'bulk ' || i, '1' from generate_series(1, 100000) i"
+        "insert into publish.outbox (kind, source_ids, payload_no, payload)"
+        " select 'note', array['bulk ' || i], nextval('publish.payload_no'), '1'"
+        "  from generate_series(1, 100000) i"
     )
     return bulk
 

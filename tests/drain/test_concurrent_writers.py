@@ -175,9 +175,11 @@ def test_under_full_load_revs_are_gapless_nothing_is_missed_and_all_readers_conv
     )
     assert feed(db, "note") == dict(
         db.execute(
-            "select source_id, payload from (select distinct on (source_id) source_id, payload"
-            " from publish.outbox where kind = 'note' order by source_id, seq desc) o"
-            " where payload is not null"
+            "select o.source_ids[1], o.payload"
+            "  from (select distinct on (source_ids) source_ids, payload"
+            "          from publish.outbox where kind = 'note'"
+            "         order by source_ids, payload_no desc) o"
+            " where o.payload is not null"
         ).fetchall()
     )
     live = dict(

@@ -19,9 +19,9 @@ from helpers import (
 )
 
 DRAIN_LOCK = (
-    "select count(*) from pg_locks l where l.locktype = 'advisory' and l.classid = 1886741100"
-    " and l.objid = 0 and l.database = (select oid from pg_database where datname ="
-    " current_database()) and l.pid = %s"
+    "select count(*) from pg_locks l where l.relation = 'publish.writer'::regclass"
+    " and l.mode = 'ExclusiveLock' and l.granted and l.database = (select oid from pg_database"
+    " where datname = current_database()) and l.pid = %s"
 )
 
 

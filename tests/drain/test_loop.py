@@ -1,4 +1,7 @@
-"""The harness's loop around publish_drain."""
+"""What Python adds to publish_drain: it calls, waits and reports, and leaves the session as it was.
+
+How a drain gets past slow keys is the database's part: see test_stopped.py.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ from collections.abc import Iterator
 from threading import Event
 from typing import LiteralString
 
+import pooler
+import psycopg
 import pytest
 from conftest import Connect, Connection
+from helpers import begin, one, pid, until, waits
 
-from pgpublish import drain
+from pgpublish import database, drain
 from pgpublish.drain import Drained
-from pgpublish.errors import DatabaseError
+from pgpublish.embedded import Cluster
+from pgpublish.errors import BadArgument, ConnectionFailed, DatabaseError
 
 
 @pytest.fixture
@@ -26,14 +33,11 @@ def enqueue(db: Connection, count: int) -> None:
         db.execute("select publish_enqueue('note', %s::text, '{}')", [number])
 
 
-EMPTY: LiteralString = """
-select depth = 0 and not exists (select from publish.rescan r where r.next_page_at <= now())
-  from publish_status()
-"""
+EMPTY: LiteralString = "select depth = 0 from publish_status()"
 
 
 def run_until_empty(conn: Connection, *, batch: int) -> tuple[list[Drained], list[str]]:
-    """The loop, stopped by the first look at the clock when nothing is to be drained or walked."""
+    """The loop, stopped by the first look at the clock when nothing is to be drained."""
     reports: list[Drained] = []
     warnings: list[str] = []
     stop = Event()
@@ -47,9 +51,13 @@ def run_until_empty(conn: Connection, *, batch: int) -> tuple[list[Drained], lis
 
     ticks = clock()
     drain.run(
-        conn, stop, batch=batch, report=reports.append, warn=warnings.append,
+        conn,
+        stop,
+        batch=batch,
+        report=reports.append,
+        warn=warnings.append,
         clock=lambda: next(ticks),
-    )  # fmt: skip
+    )
     return reports, warnings
 
 
@@ -58,55 +66,6 @@ def test_the_loop_drains_everything_in_batches(notes: Connection, connect: Conne
     reports, warnings = run_until_empty(connect(), batch=5)
     assert [report.scanned for report in reports] == [5, 5, 5, 5, 3]
     assert warnings == []
-
-
-def test_statement_timeouts_shrink_the_batch_until_it_gets_through(
-    db: Connection, connect: Connect
-) -> None:
-    db.execute("create table thing (id int primary key)")
-    db.execute("create view thing_feed as select id, pg_sleep(0.02)::text as slow from thing")
-    db.execute("select publish_define('thing', 'thing_feed')")
-    db.execute("insert into thing select generate_series(1, 60)")
-    for number in range(1, 61):
-        db.execute("select publish_enqueue('thing', %s::text)", [number])
-    loop = connect()
-    loop.execute("set statement_timeout = '500ms'")
-    reports, warnings = run_until_empty(loop, batch=60)
-    assert len(warnings) >= 1
-    assert sum(report.published for report in reports) == 60
-    assert db.execute("select count(*) from publish.quarantine").fetchone() == (0,)
-
-
-def test_a_batch_shrunk_by_a_slow_drain_grows_back(notes: Connection, connect: Connect) -> None:
-    enqueue(notes, 60)
-    stop = Event()
-    times = iter([0.0, 0.0, 2.0, 2.0])  # start, then the first drain takes two seconds
-    last = 2.0
-
-    def clock() -> float:
-        nonlocal last
-        last = next(times, last + 0.001)
-        return last
-
-    sizes: list[int] = []
-
-    def report(drained: Drained) -> None:
-        sizes.append(drained.scanned)
-        if sum(sizes) == 60:
-            stop.set()
-
-    drain.run(connect(), stop, batch=16, report=report, clock=clock)
-    assert sizes == [16, 8, 16, 16, 4]
-
-
-def test_an_error_that_no_smaller_batch_mends_ends_the_loop(
-    notes: Connection, connect: Connect
-) -> None:
-    loop = connect()
-    loop.execute("set role publish_reader")
-    with pytest.raises(DatabaseError) as caught:
-        drain.run(loop, Event())
-    assert caught.value.sqlstate == "42501"
 
 
 def test_the_loop_maintains_each_minute(notes: Connection, connect: Connect) -> None:
@@ -125,7 +84,7 @@ def test_the_loop_maintains_each_minute(notes: Connection, connect: Connect) -> 
         return float(now)
 
     drain.run(connect(), stop, clock=clock)
-    assert notes.execute("select floor from publish_status()").fetchone() == (2,)
+    assert one(notes, "select count(*) from publish.published") == 0
 
 
 def test_a_loop_beside_a_drain_that_runs_waits_and_goes_on(
@@ -142,206 +101,73 @@ def test_a_loop_beside_a_drain_that_runs_waits_and_goes_on(
     assert [report.scanned for report in reports] == [3]
 
 
-def define_with_a_slow_key(db: Connection) -> None:
-    """Kind thing, whose key 3 takes 30 seconds to project."""
-    db.execute("create table thing (id int primary key)")
-    db.execute(
-        "create view thing_feed as"
-        " select id, case when id = 3 then pg_sleep(30)::text end as slow from thing"
-    )
-    db.execute("select publish_define('thing', 'thing_feed')")
+# --- errors
 
 
-def test_a_key_that_times_out_alone_is_set_aside_and_the_others_go_on(
-    db: Connection, connect: Connect
+def test_an_error_that_a_later_call_meets_too_ends_the_loop(
+    notes: Connection, connect: Connect
 ) -> None:
-    define_with_a_slow_key(db)
-    db.execute("insert into thing select generate_series(1, 8)")
-    for number in range(1, 9):
-        db.execute("select publish_enqueue('thing', %s::text)", [number])
     loop = connect()
-    loop.execute("set statement_timeout = '300ms'")
-    run_until_empty(loop, batch=8)
-    assert db.execute("select count(*) from publish.published").fetchone() == (7,)
-    aside = db.execute("select source_id, sqlstate from publish.quarantine").fetchall()
-    assert aside == [("3", "57014")]
-
-
-def test_of_keys_that_share_an_outbox_row_only_the_one_that_times_out_is_set_aside(
-    db: Connection, connect: Connect
-) -> None:
-    define_with_a_slow_key(db)
-    db.execute("select publish_capture('thing', 'thing')")
-    db.execute("insert into thing select generate_series(1, 8)")
-    assert db.execute("select count(*) from publish.outbox").fetchone() == (1,)
-    loop = connect()
-    loop.execute("set statement_timeout = '300ms'")
-    run_until_empty(loop, batch=8)
-    assert db.execute("select count(*) from publish.published").fetchone() == (7,)
-    aside = db.execute("select source_id, sqlstate from publish.quarantine").fetchall()
-    assert aside == [("3", "57014")]
+    loop.execute("set role publish_reader")
+    with pytest.raises(DatabaseError) as caught:
+        drain.run(loop, Event())
+    assert caught.value.sqlstate == "42501"
+    assert one(loop, "select 1") == 1, "the session is not left in a failed transaction"
 
 
 @pytest.fixture
-def slow(db: Connection) -> Connection:
-    """Kind slow, of which key 3 is shown only after 30 seconds, and kind quick."""
-    db.execute("create table thing (id int primary key)")
-    db.execute(
-        "create function slowly(id int) returns boolean stable language plpgsql as"
-        " $$ begin if id = 3 then perform pg_sleep(30); end if; return true; end $$"
-    )
-    db.execute("create view slow_feed as select id from thing where slowly(id)")
-    db.execute("create view quick_feed as select id, 1 as version from thing")
-    db.execute("select publish_define('slow', 'slow_feed')")
-    db.execute("select publish_define('quick', 'quick_feed')")
-    db.execute("insert into thing select generate_series(1, 8)")
-    return db
+def blocked(notes: Connection, connect: Connect) -> Iterator[tuple[Connection, Connection]]:
+    """A session whose drains fail with 55P03, and the one that makes them fail until it ends."""
+    enqueue(notes, 3)
+    blocker, loop = connect(autocommit=False), connect()
+    blocker.execute("lock table publish.drain in access exclusive mode")
+    loop.execute("set lock_timeout = '20ms'")
+    yield loop, blocker
+    blocker.rollback()
 
 
-def test_a_walk_whose_page_times_out_costs_live_changes_one_drain(
-    slow: Connection, connect: Connect
+def test_after_a_retryable_error_the_loop_warns_and_calls_again(
+    blocked: tuple[Connection, Connection],
 ) -> None:
-    slow.execute("select publish_define('slow', 'slow_feed', schema_version => 2)")
-    slow.execute("select publish_enqueue('quick', '1')")
-    loop = connect()
-    loop.execute("set statement_timeout = '300ms'")
-    reports, warnings = run_until_empty(loop, batch=64)
-    assert len(warnings) == 1
-    assert sum(report.published for report in reports) == 1
-    walk = slow.execute("select attempts, page, message is not null from publish.rescan").fetchone()
-    assert walk == (1, 32, True)
-    slow.execute("update publish.rescan set next_page_at = now(), page = 2")
-    slow.execute("update thing set id = 9 where id = 3")
-    list(drain.drain_all(loop))
-    published = slow.execute("select count(*) from publish.published where kind = 'slow'")
-    assert published.fetchone() == (8,)
-
-
-def test_a_retry_of_a_key_that_times_out_costs_live_changes_one_drain(
-    slow: Connection, connect: Connect
-) -> None:
-    slow.execute("select publish_enqueue('slow', '3')")
-    loop = connect()
-    loop.execute("set statement_timeout = '300ms'")
-    run_until_empty(loop, batch=1)
-    slow.execute("update publish.quarantine set next_attempt_at = now()")
-    slow.execute("select publish_enqueue('quick', id::text) from thing")
-    reports, warnings = run_until_empty(loop, batch=64)
-    assert len(warnings) == 1
-    assert sum(report.published for report in reports) == 8
-    assert slow.execute("select attempts from publish.quarantine").fetchone() == (2,)
-
-
-def test_a_table_locked_for_long_costs_other_kinds_no_timeout_and_loses_nothing(
-    slow: Connection, connect: Connect
-) -> None:
-    slow.execute("select publish_define('note')")
-    slow.execute("select publish_enqueue('quick', '1')")
-    slow.execute("select publish_enqueue('note', '1', '{}')")
-    altering = connect(autocommit=False)
-    altering.execute("lock table thing in access exclusive mode")
+    loop, blocker = blocked
     stop, warnings = Event(), []
 
-    def report(drained: Drained) -> None:
-        if drained.published:
-            stop.set()
+    def warn(message: str) -> None:
+        warnings.append(message)
+        if len(warnings) == 3:
+            blocker.rollback()
 
-    loop = connect()
-    loop.execute("set statement_timeout = '5s'")
-    drain.run(loop, stop, batch=1, warn=warnings.append, report=report)
-    assert warnings == []
-    status = slow.execute(
-        "select depth, delayed, quarantined, lag > '0' from publish_status()"
-    ).fetchone()
-    assert status == (1, 0, 0, True), "what was put off is still to be drained"
-    altering.rollback()
-    slow.execute("update publish.delayed set available_at = now()")
-    list(drain.drain_all(loop))
-    assert slow.execute("select count(*) from publish.published").fetchone() == (2,)
+    drain.run(loop, stop, warn=warn, report=lambda drained: stop.set())
+    assert len(warnings) == 3
+    assert one(loop, "select head from publish_status()") == 3
 
 
-def test_a_slow_key_that_a_walk_marks_stops_no_walk(slow: Connection, connect: Connect) -> None:
-    slow.execute("create view each_feed as select id, slowly(id) as slow from thing")
-    slow.execute("select publish_define('slow', 'each_feed', schema_version => 2)")
-    loop = connect()
-    loop.execute("set statement_timeout = '300ms'")
-    run_until_empty(loop, batch=4)
-    slow.execute("update publish.rescan set next_page_at = now()")
-    run_until_empty(loop, batch=4)
-    slow.execute("update publish.rescan set next_page_at = now()")
-    run_until_empty(loop, batch=4)
-    published = slow.execute("select count(*) from publish.published where kind = 'slow'")
-    assert published.fetchone() == (7,)
-    assert slow.execute("select source_id from publish.quarantine").fetchall() == [("3",)]
-    assert slow.execute("select count(*) from publish.rescan").fetchone() == (0,)
-
-
-def test_a_lookup_that_fails_and_its_walk_that_times_out_hold_up_no_other_kind(
-    slow: Connection, connect: Connect
+def test_it_calls_again_at_once_the_first_time_and_then_waits_longer_and_longer(
+    blocked: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow.execute("create table motto (id int primary key)")
-    slow.execute(
-        "select publish_capture('slow', 'motto', lookup =>"
-        " 'select id from thing where id = any ($1) and 1 / (id - id) = 0')"
-    )
-    slow.execute("truncate publish.rescan")
-    slow.execute("insert into motto values (1)")
-    slow.execute("select publish_enqueue('quick', '1')")
-    loop = connect()
-    loop.execute("set statement_timeout = '300ms'")
-    run_until_empty(loop, batch=64)
-    assert slow.execute("select kind from publish.published").fetchall() == [("quick",)]
-    assert slow.execute("select walks from publish_status()").fetchone() == (1,)
-
-
-def test_a_full_batch_beside_it_does_not_undo_the_limit_of_a_walks_page(
-    slow: Connection,
-) -> None:
-    slow.execute("insert into thing select generate_series(9, 300)")
-    slow.execute("select publish_define('quick', 'quick_feed', schema_version => 2)")
-    slow.execute("update publish.rescan set page = 62")
-    slow.execute("select publish.walk_rescan(50, clock_timestamp())")
-    assert slow.execute("select page from publish.rescan").fetchone() == (62,)
-
-
-def test_a_page_of_a_walk_that_was_put_off_grows_again(slow: Connection, connect: Connect) -> None:
-    slow.execute("insert into thing select generate_series(9, 300)")
-    slow.execute("select publish_define('quick', 'quick_feed', schema_version => 2)")
-    slow.execute("update publish.rescan set page = 1")
-    drains = list(drain.drain_all(connect(), 500))
-    assert sum(drained.published for drained in drains) == 300
-    assert len(drains) < 20
-
-
-def test_the_batch_grows_back_also_where_a_row_holds_32_keys(
-    db: Connection, connect: Connect
-) -> None:
-    db.execute("create table thing (id int primary key)")
-    db.execute("create view thing_feed as select id from thing")
-    db.execute("select publish_define('thing', 'thing_feed')")
-    db.execute("select publish_capture('thing', 'thing')")
-    db.execute("insert into thing select generate_series(1, 1600)")
+    waits: list[float] = []
     stop = Event()
-    last, seconds = 0.0, 2.0
 
-    def clock() -> float:
-        nonlocal last
-        last += seconds
-        return last
-
-    sizes: list[int] = []
-
-    def report(drained: Drained) -> None:
-        nonlocal seconds
-        sizes.append(drained.scanned)
-        if len(sizes) == 8:
-            seconds = 0.001
-        if sum(sizes) == 1600:
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        if len(waits) == 9:
             stop.set()
+        return stop.is_set()
 
-    drain.run(connect(), stop, batch=160, report=report, clock=clock)
-    assert sizes[6:8] == [32, 32], "the batch is one or two rows by then"
-    assert 160 in sizes[8:]
+    monkeypatch.setattr(stop, "wait", wait)
+    drain.run(blocked[0], stop)
+    assert waits[0] == 0
+    assert waits == sorted(waits)
+    assert 0 < waits[1] <= 0.1
+    assert waits[-1] == 1
+
+
+def test_drain_all_gives_up_on_an_error_that_stays(blocked: tuple[Connection, Connection]) -> None:
+    warnings: list[str] = []
+    with pytest.raises(DatabaseError) as caught:
+        list(drain.drain_all(blocked[0], warn=warnings.append))
+    assert caught.value.sqlstate == "55P03"
+    assert len(warnings) == drain.TRIES - 1
 
 
 def test_a_timeout_in_maintenance_does_not_end_the_loop(
@@ -352,7 +178,8 @@ def test_a_timeout_in_maintenance_does_not_end_the_loop(
     blocker = connect(autocommit=False)
     blocker.execute("lock table publish.epoch in access exclusive mode")
     loop = connect()
-    loop.execute("set statement_timeout = '200ms'")
+    loop.execute("set lock_timeout = '100ms'")
+    loop.execute("set statement_timeout = '10s'")
 
     def warn(message: str) -> None:
         warnings.append(message)
@@ -366,21 +193,143 @@ def test_a_timeout_in_maintenance_does_not_end_the_loop(
             stop.set()
         return float(next(ticks))
 
-    notes.execute("set statement_timeout = '30s'")
     # publish_status reads publish.epoch too: ask it only once the lock is gone.
     drain.run(
-        loop, stop, warn=warn,
+        loop,
+        stop,
+        warn=warn,
         clock=lambda: float(next(ticks)) if len(warnings) < 2 else clock(),
-    )  # fmt: skip
+    )
     assert len(warnings) >= 2
     assert notes.execute("select head from publish_status()").fetchone() == (1,)
 
 
-def test_a_database_that_defaults_to_repeatable_read_is_drained(
+def test_a_session_that_the_server_ends_is_a_lost_connection(
     notes: Connection, connect: Connect
 ) -> None:
     enqueue(notes, 1)
+    blocker, loop = connect(autocommit=False), connect()
+    blocker.execute("lock table publish.drain in access exclusive mode")
+    drained = begin(drain.drain, loop)
+    until(lambda: waits(notes, pid(loop)))
+    notes.execute("select pg_terminate_backend(%s)", [pid(loop)])
+    with pytest.raises(ConnectionFailed):
+        drained.result(30)
+    if notes.info.server_version >= 170000:
+        loop = connect()
+        loop.execute("set transaction_timeout = '100ms'")
+        with pytest.raises(ConnectionFailed) as caught:
+            drain.drain(loop)
+        assert caught.value.sqlstate == "25P04"
+    blocker.rollback()
+    assert drain.drain(notes).published == 1
+
+
+def test_it_is_refused_inside_a_transaction(notes: Connection) -> None:
+    with pytest.raises(BadArgument), notes.transaction():
+        drain.drain(notes)
+
+
+# --- settings
+
+
+def settings(conn: Connection) -> dict[str, str]:
+    return dict(
+        conn.execute(
+            "select s.name, s.setting from pg_settings s"
+            " where s.name not in ('in_hot_standby', 'transaction_isolation')"
+        ).fetchall()
+    )
+
+
+@pytest.fixture
+def seen(db: Connection) -> Connection:
+    """A kind whose payload tells under which settings it was projected."""
+    db.execute("create table thing (id int primary key)")
+    db.execute(
+        "create view thing_feed as"
+        " select id, current_setting('transaction_isolation') as isolation,"
+        "        current_setting('statement_timeout') as timeout from thing"
+    )
+    db.execute("select publish_define('thing', 'thing_feed')")
+    db.execute("insert into thing values (1), (2)")
+    return db
+
+
+def test_a_drain_has_ten_seconds_unless_the_session_has_a_limit_of_its_own(
+    seen: Connection, connect: Connect
+) -> None:
     loop = connect()
-    loop.execute("set default_transaction_isolation = 'repeatable read'")
-    reports, _ = run_until_empty(loop, batch=5)
-    assert [report.scanned for report in reports] == [1]
+    for key, limit in [("1", "10s"), ("2", "3min")]:
+        seen.execute("select publish_enqueue('thing', %s)", [key])
+        drain.drain(loop)
+        loop.execute("set statement_timeout = '3min'")
+        payload = one(seen, "select payload from publish.published where source_id = %s", key)
+        assert (payload["timeout"], payload["isolation"]) == (limit, "read committed")
+
+
+def test_the_loop_leaves_the_session_as_it_found_it(seen: Connection, connect: Connect) -> None:
+    seen.execute("select publish_enqueue('thing', '1')")
+    loop = connect()
+    loop.execute("set default_transaction_isolation = 'serializable'")
+    drain.drain(loop)  # loads PL/pgSQL, which has settings of its own
+    before = settings(loop)
+    ticks = iter(range(0, 1_000_000, 30))
+    stop = Event()
+
+    def clock() -> float:
+        now = next(ticks)
+        if now > 200:  # maintenance is among it
+            stop.set()
+        return float(now)
+
+    drain.run(loop, stop, clock=clock)
+    list(drain.drain_all(loop))
+    assert settings(loop) == before
+    assert one(loop, "select count(*) from pg_prepared_statements") == 0
+    assert one(seen, "select publish_head()") == 1
+
+
+def test_the_commands_connections_prepare_nothing(url: str) -> None:
+    with database.connect(url) as conn:
+        for _ in range(10):
+            database.call(conn, "select public.publish_head() + %s", 1)
+        assert one(conn, "select count(*) from pg_prepared_statements") == 0
+
+
+def test_the_loop_shares_a_transaction_pooler_with_an_application_that_is_serializable(
+    seen: Connection, cluster: Cluster, database: str
+) -> None:
+    seen.execute(
+        f"alter database {database} set default_transaction_isolation = serializable".encode()
+    )
+    seen.execute("select publish_enqueue('thing', '1')")
+    with (
+        pooler.pooled(cluster, database, size=1) as url,
+        psycopg.connect(url, autocommit=True, prepare_threshold=None) as app,
+        psycopg.connect(url, autocommit=True, prepare_threshold=None) as loop,
+    ):
+        server = one(app, "select pg_backend_pid()")
+        assert one(app, "show transaction_isolation") == "serializable"
+        reports, warnings = run_until_empty(loop, batch=5)
+        assert [report.published for report in reports] == [1]
+        assert warnings == []
+        assert one(app, "select pg_backend_pid()") == server
+        assert one(app, "show transaction_isolation") == "serializable"
+        assert one(app, "show statement_timeout") == "0"
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+def test_a_session_that_defaults_to_another_isolation_wakes_up_too(
+    notes: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    """In a snapshot of its own, await_work would see nothing new until its time is over."""
+    monkeypatch.setattr(drain, "WAIT_MS", 60_000)
+    loop, stop = connect(), Event()
+    loop.execute(f"set default_transaction_isolation = '{isolation}'".encode())
+    running = begin(lambda: drain.run(loop, stop, batch=1, report=lambda drained: stop.set()))
+    asleep = "select wait_event = 'PgSleep' from pg_stat_activity where pid = %s"
+    until(lambda: one(notes, asleep, pid(loop)))
+    enqueue(notes, 1)
+    running.result(20)
+    assert one(notes, "select publish_head()") == 1

@@ -34,13 +34,14 @@ WRITES = [
 
 
 def test_a_write_that_changes_nothing_shown_gets_no_rev(db):
-    before = db.execute("select * from publish.published order by rev").fetchall()
+    published = "select * from publish.published order by rev"
+    before = [r._replace(payload_no=0) for r in db.execute(published).fetchall()]
     assert [r.rev for r in before] == [1, 2]
     for write in WRITES:
         db.execute(write.encode())
         assert drain_all(db) == 0, write
-        after = db.execute("select * from publish.published order by rev").fetchall()
-        assert [r._replace(seq=0) for r in after] == [r._replace(seq=0) for r in before]
+        after = db.execute(published).fetchall()
+        assert [r._replace(payload_no=0) for r in after] == before
 
 
 def test_an_unchanged_key_is_counted_as_such(db):

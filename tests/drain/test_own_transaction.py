@@ -123,7 +123,7 @@ def test_a_retry_of_a_key_this_transaction_enqueued_before_goes_through(connect)
         db.execute("insert into draft values (1)")
         assert drain(db).quarantined == 1
         db.execute("select publish_define('draft', 'draft')")
-        db.execute("update publish.quarantine set next_attempt_at = now()")
+        db.execute("update publish.deferred set due_at = now() where reason = 'failed'")
         assert drain(db).published == 1
         assert one(db, "select count(*) from publish.quarantine") == 0
     assert row(db, "draft", "1").rev == 1
@@ -143,7 +143,7 @@ def test_a_retry_is_tried_also_by_a_transaction_that_has_drained_before(connect)
     with db.transaction():
         enqueue(db, "note", "a", "1")
         assert drain(db).published == 1
-        db.execute("update publish.quarantine set next_attempt_at = now()")
+        db.execute("update publish.deferred set due_at = now() where reason = 'failed'")
         assert drain(db).quarantined == 1
         assert one(db, "select attempts from publish.quarantine") == 2
     assert drain_all(db) == 0

@@ -15,6 +15,7 @@ from helpers import (
     one,
     pid,
     quarantine,
+    record_revs,
     until,
     waits,
 )
@@ -58,8 +59,8 @@ def beside(connect: Any, statement: str, work: Any, *arguments: Any) -> Any:
 
 def drain_all_now(db: Any) -> None:
     """Also what a drain put off that did not want to wait for a lock."""
-    db.execute("update publish.delayed set available_at = now()")
-    db.execute("update publish.rescan set next_page_at = now()")
+    db.execute("update publish.deferred set due_at = now()")
+    db.execute("update publish.walk set due_at = now()")
     drain_all(db)
 
 
@@ -126,6 +127,18 @@ def test_a_drain_that_waited_for_a_truncate_and_a_reload_ends_with_the_reload(
     beside(connect, "truncate article; insert into article values (1, 1, 'again')", drain)
     drain_all_now(db)
     assert feed(db, "article") == view(db) == {"1": {"id": 1, "title": "again", "name": "Ada"}}
+
+
+def test_a_reload_of_one_partition_that_a_drain_waited_for_deletes_nothing(
+    db: Any, connect: Any
+) -> None:
+    record_revs(db)
+    db.execute("update article set title = 'new'")
+    reload = "insert into article select n, 1, 'again' from generate_series(1, 19) as n"
+    beside(connect, f"truncate article_low; {reload}", drain)
+    drain_all_now(db)
+    assert feed(db, "article") == view(db)
+    assert one(db, "select count(*) from rev_given where payload is null") == 0
 
 
 def test_a_view_that_cannot_be_asked_waits_for_no_table_and_stops_no_other_kind(db: Any) -> None:

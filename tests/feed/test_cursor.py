@@ -162,8 +162,32 @@ def test_a_first_sync_of_pages_never_trips_over_the_floor_and_a_late_one_is_rese
     assert not one(db, "select publish_page(null)")["reset"]
 
 
+def test_what_is_pruned_of_a_kind_resets_only_those_who_read_that_kind(db):
+    db.execute("select publish_define('event')")
+    enqueue(db, "event", "a", "1")
+    drain_all(db)
+    cursors = {
+        kinds: one(db, "select publish_page(null, 3, %s)", kinds)["cursor"]
+        for kinds in ("{note}", "{event}", "{note,event}", None)
+    }
+    delete(db, 1)
+    prune(db)
+    reset = {
+        kinds: one(db, "select publish_page(%s, 500, %s)", cursor, kinds)["reset"]
+        for kinds, cursor in cursors.items()
+    }
+    assert reset == {"{note}": True, "{event}": False, "{note,event}": True, None: True}
+    assert revs(db, 5, kinds=["event"]) == [11]
+    assert revs(db, 5, kinds=[]) == []
+    assert refused(db, 5, kinds=["note"]) == "PT410"
+    assert refused(db, 5, kinds=["event", "note"]) == "PT410"
+    assert refused(db, 5) == "PT410"
+    assert revs(db, 12, kinds=["note"]) == []
+
+
 def new_epoch(db):
-    """What a promotion does: the next drain meets another timeline."""
+    """What a promotion does: the next drain meets another timeline, and no publish.alive."""
+    db.execute("truncate publish.alive")
     db.execute("update publish.epoch set timeline = timeline - 1 where epoch_no ="
                " (select max(epoch_no) from publish.epoch)")  # fmt: skip
     db.execute("select publish_drain()")

@@ -116,9 +116,9 @@ def test_compressible_payloads_of_a_megabyte_come_in_pages_of_bounded_size(db):
     # 500 of them, without the time it takes to drain half a gigabyte.
     db.execute(
         "insert into publish.published (rev, kind, source_id, schema_version, payload,"
-        " payload_hash, deleted, seq, created_at, updated_at)"
+        " payload_hash, deleted, payload_no, created_at, updated_at)"
         " select p.rev + 50 * i, p.kind, p.source_id || '.' || i, 1, p.payload, p.payload_hash,"
-        " false, p.seq, p.created_at, p.updated_at"
+        " false, p.payload_no, p.created_at, p.updated_at"
         " from publish.published p, generate_series(1, 9) i"
     )
     db.execute(

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
+import pooler
 import psycopg
 import pytest
 from conftest import Background, Connection
@@ -19,57 +15,12 @@ from pgpublish import jobs
 from pgpublish.embedded import Cluster
 from pgpublish.errors import Locked, StaleToken
 
-SETTINGS = """
-[databases]
-{database} = host={server} port=5432 dbname={database} user=postgres
-[pgbouncer]
-listen_addr =
-unix_socket_dir = {folder}
-listen_port = 6432
-auth_type = any
-pool_mode = transaction
-default_pool_size = 3
-logfile = {folder}/log
-pidfile = {folder}/pid
-"""
-
 
 @pytest.fixture
 def pooled(cluster: Cluster, database: str) -> Iterator[str]:
     """URL of this test's database through a pgbouncer with three server connections."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
-        raise RuntimeError("pgbouncer is not installed; as root: apt-get install pgbouncer")
-    # Not tmp_path: as root, the pooler's user could not enter it.
-    folder = Path(tempfile.mkdtemp(prefix="pgpublish-pool-"))
-    settings = folder / "pgbouncer.ini"
-    settings.write_text(SETTINGS.format(database=database, server=cluster.folder, folder=folder))
-    if cluster.user:
-        shutil.chown(folder, cluster.user)
-    process = subprocess.Popen(
-        [program, "-q", str(settings)], user=cluster.user, cwd="/",
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    url = f"host={folder} port=6432 dbname={database} user=postgres"
-
-    def answers() -> bool:
-        assert process.poll() is None, process.communicate()[1]
-        with suppress(psycopg.OperationalError):
-            psycopg.connect(url).close()
-            return True
-        return False
-
-    try:
-        until(answers)
+    with pooler.pooled(cluster, database) as url:
         yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from conftest import Background, Connect, Connection, Process
 from helpers import PATIENCE, begin, drain_all, one, until
 from psycopg.conninfo import make_conninfo
 
-from pgpublish import capture, cli, jobs, jobs_cli
+from pgpublish import cli, jobs, jobs_cli, verify
 from pgpublish.database import connect as open_connection
 from pgpublish.errors import BadArgument, ConnectionFailed, StaleToken
 
@@ -303,17 +303,17 @@ def test_the_shipped_jobs_and_the_commands_run_as_a_member_of_publish_worker_onl
     db.execute(
         "create table thing (id int primary key); insert into thing values (1), (2);"
         "create view thing_feed as select id from thing;"
-        "select publish_define('thing', 'thing_feed'); delete from publish.rescan;"
+        "select publish_define('thing', 'thing_feed')"
     )
-    jobs.add(db, "b", "backfill", {"kind": "thing"}, priority=1)
     jobs.add(db, "v", "verify", {"kind": "thing", "repair": True})
-    worker = background("work", "backfill", "verify", "--json", database_url=worker_url)
-    assert [outcome(worker)["status"] for _ in range(2)] == ["succeeded"] * 2
+    worker = background("work", "verify", "--json", database_url=worker_url)
+    assert outcome(worker)["status"] == "succeeded"
     end(worker)
-    assert jobs.listing(db, id="v")[0]["data"]["pending"] == 2
-    for command, code in [(["backfill", "thing"], 0), (["drain", "--once"], 0), (["verify"], 0),
-                          (["jobs"], 0), (["jobs", "show", "v"], 0),
-                          (["jobs", "cancel", "v"], 1)]:  # fmt: skip
+    assert jobs.listing(db, id="v")[0]["data"]["repaired"] == 2
+    for command, code in [
+        (["backfill", "thing", "--no-wait"], 0), (["drain", "--once"], 0), (["verify"], 0),
+        (["jobs"], 0), (["jobs", "show", "v"], 0), (["jobs", "cancel", "v"], 1),
+    ]:  # fmt: skip
         process = background(*command, database_url=worker_url)
         _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, errors
@@ -323,7 +323,7 @@ def test_a_worker_whose_heart_cannot_connect_is_refused(
     admin: Connection, background: Background, worker_url: str
 ) -> None:
     admin.execute("alter role only_a_worker connection limit 1")
-    worker = background("work", "backfill", database_url=worker_url)
+    worker = background("work", "verify", database_url=worker_url)
     _, errors = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == ConnectionFailed.exit_code, errors
 
@@ -367,9 +367,9 @@ def test_a_timeout_between_jobs_ends_no_worker(db: Connection, connect: Connect,
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
     [
-        (["work", "nobody's"], 1), (["work", "backfill", "--import", "no_such_module"], 1),
-        (["work"], 2), (["work", "backfill", "--concurrency", "0"], 2),
-        (["work", "backfill", "--lease", "0"], 2), (["work", "backfill", "--lease", "nan"], 2),
+        (["work", "nobody's"], 1), (["work", "verify", "--import", "no_such_module"], 1),
+        (["work"], 2), (["work", "verify", "--concurrency", "0"], 2),
+        (["work", "verify", "--lease", "0"], 2), (["work", "verify", "--lease", "nan"], 2),
         (["jobs", "watch", "--interval", "inf"], 2), (["jobs", "watch", "--interval", "nan"], 2),
         (["jobs", "--status", "cancelled"], 2),
         (["jobs", "show", "nope"], 1), (["jobs", "cancel", "nope"], 1),
@@ -388,8 +388,8 @@ def test_wrong_usage_is_said_in_a_line_and_a_hint(
 
 def test_two_handlers_of_one_kind_are_refused() -> None:
     with pytest.raises(BadArgument):
-        jobs.handler("backfill")(lambda conn, job: None)
-    assert jobs.handler("backfill")(capture.backfill_job) is capture.backfill_job
+        jobs.handler("verify")(lambda conn, job: None)
+    assert jobs.handler("verify")(verify.verify_job) is verify.verify_job
 
 
 @pytest.mark.parametrize("kills", [0, 3])
@@ -417,17 +417,16 @@ def test_a_walk_that_is_killed_does_every_page_once(
     assert jobs.listing(db)[0]["data"]["done"] == 600
 
 
-def test_a_backfill_runs_as_a_job(db: Connection, work: Background) -> None:
+def test_a_verify_runs_as_a_job(db: Connection, work: Background) -> None:
     db.execute("create table thing (id int primary key)")
     db.execute("insert into thing select generate_series(1, 25)")
     db.execute("create view thing_feed as select id from thing")
     db.execute("select publish_define('thing', 'thing_feed')")
-    db.execute("delete from publish.rescan")
-    jobs.add(db, "backfill:thing", "backfill", {"kind": "thing", "batch": 10})
-    assert outcome(work("backfill"))["status"] == "succeeded"
+    jobs.add(db, "v", "verify", {"kind": "thing", "batch": 10, "repair": True})
+    assert outcome(work("verify"))["status"] == "succeeded"
     assert drain_all(db) == 25
     data = jobs.listing(db)[0]["data"]
-    assert (data["after"], data["done"], data["total"]) == (None, 25, 25)
+    assert (data["after"], data["done"], data["repaired"]) == (None, 25, 25)
 
 
 # --- looking after jobs

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from helpers import check_feed, drain, drain_all, enqueue, feed, head, one, row
+from helpers import ARTICLES, check_feed, drain, drain_all, enqueue, feed, head, one, row
 
 
 @pytest.fixture
@@ -69,6 +69,67 @@ def test_rows_of_a_kind_with_a_retention_are_pruned_when_last_published_before_i
     assert prune(db) == 4
     assert set(feed(db, "event")) == {"4"}
     assert len(feed(db, "note")) == 5
+
+
+def test_of_a_projected_kind_with_a_retention_only_tombstones_are_pruned(db):
+    db.execute(ARTICLES)
+    db.execute("select publish_define('article', 'article_view', retention => '7 days')")
+    db.execute("insert into article (id, title) values (1, 'x'), (2, 'x'), (3, 'x')")
+    drain_all(db)
+    reader = one(db, "select publish_page()")["cursor"]
+    age(db, 60, "kind = 'article'")
+    assert prune(db) == 0
+    assert set(feed(db, "article")) == {"1", "2", "3"}
+
+    db.execute("delete from article where id = 1")
+    drain_all(db)
+    page = one(db, "select publish_page(%s)", reader)
+    assert [change["deleted"] for change in page["changes"]] == [True]
+    age(db, 6, "deleted")
+    assert prune(db) == 0
+    age(db, 2, "deleted")
+    assert prune(db) == 1
+    assert row(db, "article", "1") is None
+    assert set(feed(db, "article")) == {"2", "3"}
+    assert one(db, "select publish_page(%s)", reader)["reset"]
+    assert not one(db, "select publish_page(%s)", page["cursor"])["reset"]
+
+
+def test_tombstones_of_a_projected_kind_with_a_long_retention_outlive_those_of_others(db):
+    db.execute(ARTICLES)
+    db.execute("select publish_define('article', 'article_view', retention => '1 year')")
+    db.execute("insert into article (id, title) select i, 'x' from generate_series(1, 5) i")
+    drain_all(db)
+    db.execute("delete from article")
+    drain_all(db)
+    delete(db, "0")
+    age(db, 60, "deleted")
+    assert prune(db, batch=1) == 1
+    assert row(db, "note", "0") is None
+    assert prune(db) == 0
+    age(db, 366, "deleted")
+    assert prune(db) == 5
+
+
+def floors(db):
+    return dict(db.execute("select f.kind, max(f.floor) from publish.floor f group by f.kind"))
+
+
+def test_each_kind_has_its_own_floor(db):
+    db.execute("select publish_define('rare')")
+    enqueue(db, "rare", "a", "1")
+    drain_all(db)
+    delete(db, "0", "1")
+    age(db, 60, "kind = 'note' or rev <= 4")
+    assert prune(db) == 2 + 2
+    assert floors(db) == {"event": 4, "note": 13}
+    assert floor(db) == 13
+    enqueue(db, "note", "2", deleted=True)
+    drain_all(db)
+    age(db, 60, "kind = 'event'")
+    assert prune(db) == 3
+    assert floors(db) == {"event": 10, "note": 13}
+    assert floor(db) == 13
 
 
 def test_the_floor_moves_in_the_transaction_in_which_the_rows_go(db, connect):

@@ -45,7 +45,7 @@ def test_a_key_that_a_validator_refuses_delays_no_other(db: Any) -> None:
     db.execute(
         "create function even(jsonb) returns boolean language sql"
         " as $$ select ($1 ->> 'id')::int <> 17 $$;"
-        "grant execute on function even to publish_owner;"
+        "grant execute on function even to publish_projector;"
         "select publish_define('t', 't_feed', validator => 'public.even(jsonb)')"
     )
     db.execute("insert into t select n from generate_series(1, 400) as n")
@@ -75,7 +75,7 @@ def test_a_retry_that_fails_again_counts_and_backs_off(db: Any) -> None:
         drain_all(db)
         row = db.execute("select * from publish_quarantine()").fetchone()
         assert (row.attempts, row.sqlstate, row.source_id) == (attempts, "22012", "1")
-        assert row.next_attempt_at > row.last_failed_at > row.first_failed_at
+        assert row.due_at > row.last_failed_at > row.first_failed_at
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from helpers import (
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-ROLES = ["owner", "writer", "reader", "worker", "admin"]
+ROLES = ["owner", "writer", "reader", "worker", "admin", "projector"]
 _numbers = itertools.count(1)
 
 
@@ -31,6 +31,7 @@ def elsewhere(server_kind):
         with psycopg.connect(cluster.url(), autocommit=True) as conn:
             for role in ROLES:
                 conn.execute(f"create role publish_{role} nologin".encode())
+            conn.execute("grant publish_projector to publish_owner")
         yield cluster
 
 
@@ -70,8 +71,9 @@ def source(connect, admin):
     return db
 
 
-def epochs(conn):
-    return one(conn, "select count(*) from publish.epoch")
+def causes(conn):
+    """Of each epoch, oldest first."""
+    return one(conn, "select array_agg(e.cause order by e.epoch_no) from publish.epoch e")
 
 
 def test_what_a_drained_database_still_had_in_its_outbox_is_published_elsewhere(source, restored):
@@ -93,7 +95,7 @@ def test_what_a_drained_database_still_had_in_its_outbox_is_published_elsewhere(
     assert feed(conn, "note") == {"a": "new"}
     assert known.items() <= dict(conn.execute(pub_ids).fetchall()).items()
     assert head(conn) == 6
-    assert epochs(conn) == 2
+    assert causes(conn) == ["start", "moved"]
 
 
 def test_what_a_never_drained_database_had_in_its_outbox_is_published_elsewhere(source, restored):
@@ -105,7 +107,7 @@ def test_what_a_never_drained_database_had_in_its_outbox_is_published_elsewhere(
     assert drain_all(conn, batch=10) == 31
     assert feed(conn, "note") == {"a": "higher"}
     assert len(feed(conn, "article")) == 30
-    assert epochs(conn) == 1
+    assert causes(conn) == ["start"]
 
 
 def test_a_drain_cut_inside_a_transaction_is_continued_elsewhere(source, restored):
@@ -137,7 +139,7 @@ def test_new_writes_are_captured_and_published_elsewhere_with_lower_transaction_
         conn.execute("insert into article (id, title) values (%s, 'new')", [10 + round])
         assert drain_all(conn) == 2
         assert feed(conn, "article")["1"]["title"] == f"round {round}"
-    assert epochs(conn) == 2
+    assert causes(conn) == ["start", "moved"]
 
 
 def test_writes_before_the_first_drain_elsewhere_are_not_thrown_away_with_a_slot(source, restored):
@@ -186,7 +188,7 @@ def test_a_quarantined_key_that_was_retried_does_not_stop_the_feed_elsewhere(sou
     )
     for _ in range(3):
         assert drain(source).quarantined == 1
-        source.execute("update publish.quarantine set next_attempt_at = now()")
+        source.execute("update publish.deferred set due_at = now() where reason = 'failed'")
 
     conn = restored()
     conn.execute("insert into article (id, title) values (1, 'x')")
@@ -230,7 +232,7 @@ def test_a_dump_of_a_physical_copy_that_is_ahead_is_drained_like_that_of_another
     # A copy made by pg_basebackup has the same system identifier, and its own transactions since.
     conn = restored(into=cluster)
     conn.execute("update publish.drain set drained = '99999999:99999999:', at = at - interval '1h'")
-    conn.execute("update publish.outbox set xid = '99999990' where source_id = '2'")
+    conn.execute("update publish.outbox set xid = '99999990' where source_ids = '{2}'")
     conn.execute("insert into article (id, title) values (3, 'new')")
     previous_slot(conn)
     assert one(conn, "select slots_emptied from publish_maintain()") == 0
@@ -256,7 +258,50 @@ def test_an_older_dump_in_another_database_of_the_same_cluster_begins_a_new_epoc
     conn.execute("insert into article (id, title) values (4, 'new'), (5, 'new'), (6, 'new')")
     drain_all(conn)
     assert set(feed(conn, "article")) == {"1", "2", "4", "5", "6"}
-    assert epochs(conn) == 2
+    assert causes(conn) == ["start", "copied"]
     assert head(conn) > 3
     assert one(conn, "select publish_page(%s)", cursor)["reset"]
     check_feed(conn)
+
+
+def test_a_database_made_from_a_template_begins_a_new_epoch(source, connect, new_database, cluster):
+    source.execute("insert into article (id, title) values (1, 'x')")
+    drain_all(source)
+    source.execute("insert into article (id, title) values (2, 'in the outbox')")
+    cursor = one(source, "select publish_page()")["cursor"]
+    name = source.info.dbname
+    source.close()
+    copy = cluster.url(new_database(name))
+    with psycopg.connect(copy, autocommit=True) as conn:
+        conn.execute("insert into article (id, title) values (3, 'only here')")
+        assert drain_all(conn) == 2
+        assert causes(conn) == ["start", "copied"]
+        assert not one(conn, "select publish_page(%s)", cursor)["reset"]
+        ahead = one(conn, "select publish_page()")["cursor"]
+    original = connect()
+    drain_all(original)
+    assert causes(original) == ["start"]
+    assert set(feed(original, "article")) == {"1", "2"}
+    assert one(original, "select publish_page(%s)", ahead)["reset"]
+
+
+def test_an_older_dump_restored_in_place_of_its_database_begins_a_new_epoch(
+    source, restored, cluster
+):
+    source.execute("insert into article (id, title) values (1, 'x')")
+    drain_all(source)
+    dump = restored.dump()
+    source.execute("insert into article (id, title) values (2, 'lost')")
+    drain_all(source)
+    cursor = one(source, "select publish_page()")["cursor"]
+    cluster.run(
+        "pg_restore", "--exit-on-error", "--clean", "--dbname", url_of(source, cluster), dump
+    )
+    source.execute("insert into article (id, title) values (3, 'new')")
+    assert drain_all(source) == 1
+    assert causes(source) == ["start", "copied"]
+    assert one(source, "select publish_page(%s)", cursor)["reset"]
+
+
+def url_of(conn, cluster):
+    return cluster.url(conn.info.dbname)

@@ -32,8 +32,8 @@ def db(connect):
 def add_old(conn, key, payload="1"):
     """Enqueues as a transaction did that began five minutes ago."""
     conn.execute(
-        "insert into publish.outbox (kind, source_id, payload, slot)"
-        f" values ('note', %s, %s, {OLD_SLOT})".encode(),
+        "insert into publish.outbox (kind, source_ids, payload_no, payload, slot)"
+        f" values ('note', array[%s], nextval('publish.payload_no'), %s, {OLD_SLOT})".encode(),
         [key, payload],
     )
 

@@ -1,6 +1,6 @@
 -- publish_capture: its surface, what it writes down and attaches, and what each trigger marks.
 begin;
-select plan(43);
+select plan(48);
 
 select function_returns('public', 'publish_capture',
   array['text', 'regclass', 'text', 'text[]', 'boolean', 'text'], 'void', 'returns nothing');
@@ -35,7 +35,7 @@ $$;
 create function pg_temp.marked() returns setof text language sql as $$
   with gone as (delete from publish.outbox o returning o.*)
   select concat_ws(' ', g.kind, m.key)
-    from gone g cross join lateral unnest(g.source_id || g.more) as m (key)
+    from gone g cross join lateral unnest(g.source_ids) as m (key)
 $$;
 create function pg_temp.triggers(source regclass) returns text language sql as $$
   select string_agg(concat_ws(' ', regexp_replace(t.tgname, '\d+', 'N'),
@@ -55,16 +55,23 @@ select is(pg_temp.triggers('question'),
           'publish_N_delete statement O, publish_N_insert statement O, '
           'publish_N_truncate statement O, publish_N_update statement O',
           'a plain table gets statement triggers');
-select is((select count(*) from pg_proc p where p.pronamespace = 'publish'::regnamespace
-              and p.proname ~ '^capture_\d+' and p.proowner <> 'publish_owner'::regrole), 0::bigint,
-          'its functions belong to publish_owner');
-select is((select p.prosecdef and p.proconfig @> '{"search_path=pg_catalog, pg_temp"}'
+select is((select count(*) from pg_proc p where p.proname ~ '^capture_\d+'
+              and (p.pronamespace <> 'publish_gate'::regnamespace
+                   or p.proowner <> 'publish_owner'::regrole)), 0::bigint,
+          'its functions are in publish_gate and belong to publish_owner');
+select is((select p.prosecdef and p.proconfig is null
              from pg_proc p, publish.capture c
             where p.proname = format('capture_%s', c.capture_id)),
-          true, 'the trigger function is a definer with a pinned path');
+          true, 'the trigger function is a definer that sets nothing');
 select is((select count(*) from pg_proc p
-            where p.pronamespace = 'publish'::regnamespace and p.proname ~ '^capture_\d+$'
-              and obj_description(p.oid) is null), 0::bigint, 'and has a comment');
+            where p.proname ~ '^capture_\d+' and obj_description(p.oid) is null), 0::bigint,
+          'and all have a comment');
+select ok(has_function_privilege('public', format('publish_gate.capture_%s()', c.capture_id),
+                                 'execute'),
+          'anybody may execute it, so that the owner of the table may attach partitions')
+  from publish.capture c;
+select ok(not has_schema_privilege('public', 'publish_gate', 'usage'),
+          'but nobody may name it');
 
 insert into question values (1, 'en', 'one'), (2, 'en', 'two');
 select bag_eq('select pg_temp.marked()', $$values ('question 1'), ('question 2')$$, 'insert');
@@ -79,7 +86,7 @@ delete from question where false;
 select is_empty('select pg_temp.marked()', 'a statement that touches no row marks nothing');
 truncate question;
 select is_empty('select pg_temp.marked()', 'truncate marks no key');
-select results_eq('delete from publish.rescan returning kind', $$values ('question')$$,
+select results_eq('delete from publish.walk returning kind', $$values ('question')$$,
                   'but asks for a walk');
 
 do $$ begin perform publish_capture('pair', 'question', columns => '{title}'); end $$;
@@ -108,10 +115,10 @@ end
 $$;
 insert into country values ('en', 'England'), ('fr', 'France');
 select results_eq(
-  $$select o.source_id, o.more,
-           o.via = (select c.capture_id from publish.capture c where c.lookup is not null)
+  $$select (select array_agg(k order by k) from unnest(o.source_ids) as k),
+           o.lookup_id = (select c.capture_id from publish.capture c where c.lookup is not null)
       from publish.outbox o$$,
-  $$values ('en', '{fr}'::text[], true)$$, 'lookup: the row waits for the drain to look it up');
+  $$values ('{en,fr}'::text[], true)$$, 'lookup: the row waits for the drain to look it up');
 delete from publish.outbox;
 
 do $$ begin perform publish_capture('question', 'answer', 'question_id', always => true); end $$;
@@ -124,6 +131,17 @@ select is(pg_temp.triggers('answer'),
           'publish_N_truncate statement O, publish_N_update statement O', 'and back');
 select is((select count(*) from publish.capture c where c.source = 'public.answer'), 1::bigint,
           'it is captured once');
+
+do $$ begin perform publish_capture('question', 'answer', 'question_id + 0'); end $$;
+select is((select p.prosecdef and p.proowner = 'publish_projector'::regrole
+                  and p.proconfig @> '{"search_path=pg_catalog, pg_temp",row_security=off}'
+             from pg_proc p, publish.capture c
+            where c.key = 'question_id + 0' and p.proname = format('capture_%s', c.capture_id)),
+          true, 'a key that is an expression runs as publish_projector');
+do $$ begin perform publish_capture('question', 'answer', 'question_id'); end $$;
+select is((select p.proowner from pg_proc p, publish.capture c
+            where c.source = 'public.answer' and p.proname = format('capture_%s', c.capture_id)),
+          'publish_owner'::regrole::oid, 'and one that is a column as publish_owner again');
 
 do $$ begin perform publish_capture('part', 'part'); end $$;
 select is(pg_temp.triggers('part_1'),
@@ -150,6 +168,8 @@ select throws_ok($$select publish_capture('question', 'answer', 'id', '{no_such}
                  null, 'a column that is not there');
 select throws_ok($$select publish_capture('question', 'answer', lookup => 'select')$$, 'PT400',
                  null, 'a lookup that shows no key');
+select throws_ok($$select publish_capture('question', 'answer', 'id; select 1')$$, 'PT400', null,
+                 'a second statement');
 select is((select count(*) from publish.capture), 5::bigint,
           'and nothing of these is written down');
 

@@ -64,7 +64,7 @@ select is_empty($$select from publish.outbox o where o.kind = 'article'$$,
                 'the same definition again marks nothing dirty');
 select lives_ok($$select publish_define('article', 'app.shown', schema_version => 2)$$,
                 'a new schema_version');
-select results_eq($$select r.kind from publish.rescan r$$, $$values ('article')$$,
+select results_eq($$select w.kind from publish.walk w$$, $$values ('article')$$,
                   'a new schema_version asks the drain to walk the kind');
 select lives_ok($$select publish_define('article', 'app.shown', '{lang,id}', 2)$$, 'a new key');
 do $$ begin perform publish_drain(); end $$; -- the walk's page

@@ -31,11 +31,11 @@ $$;
 -- accepted
 create temp table enqueued as
   select publish_enqueue('note', '1', '{"a": 1}', headers => '{"traceparent": "00-1"}') as seq;
-select is((select e.seq from enqueued e), (select o.seq from publish.outbox o),
-          'the seq returned is that of the row');
+select is((select e.seq from enqueued e), (select o.payload_no from publish.outbox o),
+          'the seq returned is the row''s payload_no');
 select results_eq(
-  $$select o.kind, o.source_id, o.payload, o.deleted, o.headers, o.xid from publish.outbox o$$,
-  $$values ('note', '1', '{"a": 1}'::jsonb, false, '{"traceparent": "00-1"}'::jsonb,
+  $$select o.kind, o.source_ids, o.payload, o.deleted, o.headers, o.xid from publish.outbox o$$,
+  $$values ('note', '{1}'::text[], '{"a": 1}'::jsonb, false, '{"traceparent": "00-1"}'::jsonb,
             pg_current_xact_id())$$,
   'the row carries what was given and the transaction that gave it');
 select cmp_ok(publish_enqueue('note', '1', '{"a": 2}'), '<', publish_enqueue('note', '1', '{}'),
@@ -62,13 +62,13 @@ select lives_ok($$select publish_enqueue('lenient', '1', '{}')$$,
 select lives_ok(
   $$select publish_enqueue('note', 'late', '{}', available_at => now() + interval '1 h')$$,
   'a time to come');
-select is_empty($$select from publish.outbox o where o.source_id = 'late'$$,
+select is_empty($$select from publish.outbox o where 'late' = any (o.source_ids)$$,
                 'it is not in the outbox yet');
-select results_eq($$select d.kind, d.payload, d.available_at from publish.delayed d$$,
+select results_eq($$select d.kind, d.payload, d.due_at from publish.deferred d$$,
                   $$values ('note', '{}'::jsonb, now() + interval '1 h')$$, 'it waits');
 select lives_ok($$select publish_enqueue('note', 'past', '{}', available_at => '-infinity')$$,
                 'a time gone by');
-select isnt_empty($$select from publish.outbox o where o.source_id = 'past'$$,
+select isnt_empty($$select from publish.outbox o where 'past' = any (o.source_ids)$$,
                   'goes to the outbox at once');
 
 -- refused

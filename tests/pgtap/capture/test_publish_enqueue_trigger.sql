@@ -19,7 +19,8 @@ create trigger publish after insert or update or delete on article
 create trigger publish_parent after insert or update or delete on comment
   for each row execute function publish_enqueue('article', 'article_id');
 create function pg_temp.marked() returns setof text language sql as $$
-  delete from publish.outbox o returning concat_ws(' ', o.kind, o.source_id)
+  with gone as (delete from publish.outbox o returning o.*)
+  select concat_ws(' ', g.kind, m.key) from gone g cross join lateral unnest(g.source_ids) as m (key)
 $$;
 
 insert into article values (1, 'en', 'one'), (2, 'en', 'two');
@@ -90,7 +91,7 @@ begin
 end
 $$;
 truncate article;
-select results_eq($$select r.kind, r.reason from publish.rescan r$$,
+select results_eq($$select w.kind, w.reason from publish.walk w$$,
                   $$values ('article', 'TRUNCATE of public.article')$$,
                   'truncate asks the drain to walk the kind');
 do $$ begin perform publish_drain(); end $$; -- the walk's page

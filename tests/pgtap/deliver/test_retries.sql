@@ -41,19 +41,18 @@ create function pg_temp.all_due() returns void language sql as $$
   update publish.batch set resume_at = clock_timestamp();
 $$;
 
--- backoff: full jitter
-select is(bool_and(w between interval '0' and interval '10 s'), true, 'once: up to backoff_min')
-  from (select publish.retry_wait(1, '10 s', '1 min') as w from generate_series(1, 200)) r;
-select is(bool_and(w <= interval '40 s') and max(w) > interval '20 s'
-          and min(w) < interval '10 s', true, 'doubled each time, random from 0')
-  from (select publish.retry_wait(3, '10 s', '1 min') as w from generate_series(1, 200)) r;
-select is(bool_and(w <= interval '1 min') and max(w) > interval '40 s', true,
-          'up to backoff_max')
-  from (select publish.retry_wait(1000, '10 s', '1 min') as w from generate_series(1, 200)) r;
+-- backoff: equal jitter
+select is(bool_and(w between interval '5 s' and interval '10 s'), true, 'once: up to backoff_min')
+  from (select publish.backoff(1, '10 s', '1 min') as w from generate_series(1, 200)) r;
+select is(bool_and(w between interval '20 s' and interval '40 s')
+          and max(w) - min(w) > interval '10 s', true, 'doubled each time, half of it random')
+  from (select publish.backoff(3, '10 s', '1 min') as w from generate_series(1, 200)) r;
+select is(bool_and(w between interval '30 s' and interval '1 min'), true, 'up to backoff_max')
+  from (select publish.backoff(1000, '10 s', '1 min') as w from generate_series(1, 200)) r;
 
 select is(bool_and(w <= interval '365.25 days'), true, 'however often, however long')
   from (values (30), (60), (2000000000)) as a (attempts)
- cross join lateral publish.retry_wait(a.attempts, '1 year', '1 year') as w;
+ cross join lateral publish.backoff(a.attempts, '1 year', '1 year') as w;
 
 -- one of three is refused
 select results_eq($$select * from pg_temp.go('{2}', 'rejected', 3)$$,

@@ -1,6 +1,6 @@
 -- Seek, pause, resume, and a subscription that fell below the retention floor.
 begin;
-select plan(25);
+select plan(30);
 
 do $$
 begin
@@ -86,6 +86,27 @@ select lives_ok($$select publish_seek('s', 0)$$, 'but from the beginning');
 select is(pg_temp.sent(1), '{5}', 'which sends everything');
 select is(pg_temp.sent(), '{6,7,9}', 'also below the floor');
 select is((select s.status from publish.subscription_state s), 'active', 'and all is well');
+
+-- the floor of a kind that it does not read
+do $$
+begin
+  perform publish_define('event', retention => interval '1 microsecond');
+  perform publish_subscribe('t', 'stdout', kinds => '{note}', from_rev => publish_head());
+  perform publish_enqueue('event', n::text, to_jsonb(n)) from generate_series(1, 3) n;
+  perform publish_drain();
+  perform publish_pause('s');
+  perform publish.prune(100, interval '1 day');
+end
+$$;
+select results_eq($$select f.kind, max(f.floor) from publish.floor f group by f.kind order by 1$$,
+                  $$values ('event', 12::bigint), ('note', 8)$$, 'of events all is pruned');
+select results_eq($$select s.name, s.status from publish.subscription_state s order by s.name$$,
+                  $$values ('s', 'paused'), ('t', 'active')$$,
+                  'who reads notes alone is active');
+select is_empty($$select publish_claim('t', 'w')$$, 'and claims');
+select lives_ok($$select publish_seek('t', 9)$$, 'and may go back to where no note was pruned since');
+do $$ begin perform publish_resume('s'); end $$;
+select throws_ok($$select publish_claim('s', 'w')$$, 'PT410', null, 'who reads all is below it');
 
 select * from finish();
 rollback;

@@ -13,13 +13,13 @@ $$;
 select results_eq('select d.scanned, d.published from publish_drain() d', $$values (1, 1)$$,
                   'only what is due is drained');
 select results_eq('select d.scanned from publish_drain() d', $$values (0)$$, 'the rest waits');
-update publish.delayed set available_at = clock_timestamp() - interval '1 min';
+update publish.deferred set due_at = clock_timestamp() - interval '1 min';
 select results_eq('select d.published from publish_drain() d', $$values (1)$$,
                   'once due it is drained');
 select results_eq($$select p.payload, p.headers from publish.published p$$,
                   $$values ('{"v": "later"}'::jsonb, '{"h": 1}'::jsonb)$$,
                   'and is newer than what was enqueued after it and came first');
-select is_empty('select from publish.delayed', 'it waits no more');
+select is_empty('select from publish.deferred', 'it waits no more');
 select is((select d.lag > interval '59 s' from publish.drain d order by d.drain_id desc limit 1),
           true, 'its lag counts from when it was due');
 
@@ -28,13 +28,13 @@ do $$
 begin
   perform publish_enqueue('note', n::text, '{}', available_at => now() + interval '1 h')
     from generate_series(1, 5) n;
-  update publish.delayed set available_at = clock_timestamp() - interval '1 min';
+  update publish.deferred set due_at = clock_timestamp() - interval '1 min';
 end
 $$;
 select lives_ok('select publish_drain(3)', 'batch bounds the drain');
-select is((select count(*) from publish.delayed), 2::bigint, 'and how many it finds due');
+select is((select count(*) from publish.deferred), 2::bigint, 'and how many it finds due');
 select lives_ok('select publish_drain(3)', 'the rest comes next');
-select is_empty('select from publish.delayed', 'to the end');
+select is_empty('select from publish.deferred', 'to the end');
 
 select * from finish();
 rollback;

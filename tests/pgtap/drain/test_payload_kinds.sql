@@ -1,4 +1,4 @@
--- Kinds without a view: the payload comes with the enqueue, and the highest seq wins.
+-- Kinds without a view: the payload comes with the enqueue, and the highest payload_no wins.
 begin;
 select plan(14);
 
@@ -41,20 +41,20 @@ $$;
 select results_eq('select d.published from publish_drain() d', $$values (1)$$,
                   'is published: the application says it was there');
 
--- seq
+-- payload_no
 do $$
 declare
-  v_lower bigint := nextval('publish.outbox_seq');
+  v_lower bigint := nextval('publish.payload_no');
 begin
   perform publish_enqueue('note', 'k', '{"a": "newer"}');
-  insert into publish.outbox (seq, kind, source_id, payload)
-  values (v_lower, 'note', 'k', '{"a": "older"}');
+  insert into publish.outbox (kind, source_ids, payload_no, payload)
+  values ('note', '{k}', v_lower, '{"a": "older"}');
 end
 $$;
 select results_eq('select d.published from publish_drain() d', $$values (1)$$,
                   'two payloads of one key, the newer one written first');
 select is((select p.payload from publish.published p where p.source_id = 'k'),
-          '{"a": "newer"}'::jsonb, 'the highest seq wins');
+          '{"a": "newer"}'::jsonb, 'the highest payload_no wins');
 
 -- headers
 do $$

@@ -1,6 +1,6 @@
 -- publish_changes: pages of the feed in rev order, and cursors that cannot be continued.
 begin;
-select plan(31);
+select plan(35);
 
 select is(pg_get_function_arguments('publish_changes'::regproc),
           'since bigint DEFAULT 0, batch integer DEFAULT 500, kinds text[] DEFAULT NULL::text[], '
@@ -80,8 +80,8 @@ select throws_ok($$select publish_changes(0, epoch => '00000000-0000-0000-0000-0
                  'PT410', null, 'an epoch that was never here');
 create temp table first_epoch as select e.epoch from publish.epoch e;
 insert into publish.epoch
-  (epoch_no, first_rev, system_identifier, timeline, database_oid, relation_oid)
-select 2, 5, e.system_identifier, e.timeline + 1, e.database_oid, e.relation_oid
+  (epoch_no, cause, first_rev, system_identifier, timeline, database_oid, relation_oid)
+select 2, 'promotion', 5, e.system_identifier, e.timeline + 1, e.database_oid, e.relation_oid
   from publish.epoch e;
 select results_eq('select c.rev from first_epoch f, publish_changes(5, epoch => f.epoch) c',
                   $$values (6::bigint), (7)$$,
@@ -89,13 +89,21 @@ select results_eq('select c.rev from first_epoch f, publish_changes(5, epoch => 
 select throws_ok('select publish_changes(6, epoch => f.epoch) from first_epoch f', 'PT410',
                  null, 'one above it must begin again');
 
--- the floor
-insert into publish.floor (floor, pruned) values (4, 1);
+-- the floor of each kind
+insert into publish.floor (kind, floor, pruned) values ('note', 4, 1), ('note', 3, 1);
 select throws_ok('select publish_changes(3)', 'PT410', null, 'below what was pruned');
 select results_eq('select c.rev from publish_changes(3, 1, base => 7) c', $$values (4::bigint)$$,
                   'a first sync does not trip over it');
 select results_eq('select c.rev from publish_changes(0, 1) c', $$values (2::bigint)$$,
                   'nor does the beginning');
+select throws_ok($$select publish_changes(3, kinds => '{event,note}')$$, 'PT410', null,
+                 'of a kind that is read');
+select results_eq($$select c.rev from publish_changes(3, kinds => '{event}') c$$,
+                  $$values (4::bigint)$$, 'of another kind says nothing');
+insert into publish.floor (kind, floor, pruned) values ('event', 6, 1);
+select throws_ok('select publish_changes(5)', 'PT410', null, 'the highest counts for all kinds');
+select results_eq($$select c.rev from publish_changes(5, kinds => '{note}') c$$,
+                  $$values (6::bigint), (7)$$, 'and its own for each');
 
 select * from finish();
 rollback;

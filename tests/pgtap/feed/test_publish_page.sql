@@ -1,6 +1,6 @@
 -- publish_page: the feed as JSON pages with an opaque cursor.
 begin;
-select plan(25);
+select plan(26);
 
 select is(pg_get_function_arguments('publish_page'::regproc),
           'cursor text DEFAULT NULL::text, batch integer DEFAULT 500, '
@@ -85,9 +85,11 @@ select results_eq(
 select is(
   (select publish_page(regexp_replace(o.page ->> 'cursor', '[0-9a-f]{32}', repeat('0', 32)))
      from one o) -> 'reset', 'true', 'a cursor of an epoch that was never here: begin again');
-insert into publish.floor (floor, pruned) values (7, 1);
+insert into publish.floor (kind, floor, pruned) values ('note', 7, 1);
 select is(publish_page((select o.page ->> 'cursor' from one o)) -> 'reset', 'true',
           'a cursor from before what was pruned: begin again');
+select is(publish_page((select o.page ->> 'cursor' from one o), kinds => '{event}') -> 'reset',
+          'false', 'unless it was of a kind that this reader does not read');
 
 -- refused
 select throws_ok($$select publish_page('')$$, 'PT400', null, 'an empty cursor');

@@ -28,9 +28,9 @@ select results_eq('select m.rows_pruned from publish_maintain() m', $$values (0)
 update publish.published set updated_at = now() - interval '31 days' where rev in (4, 9, 10);
 select results_eq('select m.rows_pruned from publish_maintain(1) m', $$values (1)$$,
                   'old ones go, at most batch');
-select results_eq('select f.floor, f.pruned from publish.floor f',
-                  $$values (9::bigint, 1::bigint)$$,
-                  'and the floor moves to them');
+select results_eq('select f.kind, f.floor, f.pruned from publish.floor f',
+                  $$values ('note', 9::bigint, 1::bigint)$$,
+                  'and the floor of their kind moves to them');
 select results_eq('select m.rows_pruned from publish_maintain() m', $$values (1)$$,
                   'the rest follows');
 select results_eq('select s.floor from publish_status() s', $$values (10::bigint)$$,

@@ -21,7 +21,7 @@ begin
   perform publish_define('note');
   perform publish_enqueue('note', n::text, '{}') from generate_series(1, 3) n;
   perform publish_enqueue('note', '4', '{}', available_at => now() + interval '1 h');
-  insert into publish.outbox (kind, source_id) values ('undefined', '1');
+  insert into publish.outbox (kind, source_ids) values ('undefined', '{1}');
 end
 $$;
 select results_eq('select s.head, s.depth, s.delayed from publish_status() s',
@@ -50,9 +50,9 @@ select results_eq('select s.last_drain_at, s.last_drain_duration from publish_st
                   'and when');
 select results_eq('select s.epoch from publish_status() s', 'select e.epoch from publish.epoch e',
                   'the present epoch');
-insert into publish.floor (floor, pruned) values (1, 1), (2, 1);
+insert into publish.floor (kind, floor, pruned) values ('note', 2, 1), ('event', 1, 1);
 select results_eq('select s.floor from publish_status() s', $$values (2::bigint)$$,
-                  'the newest floor');
+                  'the highest floor of all kinds');
 select is((select count(*) from publish_status()), 1::bigint, 'always one row');
 
 select * from finish();

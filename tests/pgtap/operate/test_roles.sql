@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(440);
+select plan(475);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -42,7 +42,7 @@ end
 $$;
 create table article (id int primary key);
 create view shown as select a.id from article a;
-grant select on shown to publish_owner;
+grant select on shown to publish_projector;
 do $$
 begin
   perform publish_define('article', 'shown');
@@ -71,7 +71,6 @@ insert into api values
   ($$select publish_status()$$,                               ' rka'),
   ($$select publish_drain()$$,                                '  ka'),
   ($$select publish_maintain()$$,                             '  ka'),
-  ($$select publish.postpone_slow(1)$$,                       '  ka'),
   ($$select publish.await_work(1, 1)$$,                       '  ka'),
   ($$select publish_job_add('a', 'b')$$,                      'w ka'),
   ($$select publish_job_start(kinds => '{none}')$$,           '  ka'),
@@ -87,7 +86,10 @@ insert into api values
   ($$select publish_define('other')$$,                        '   a'),
   ($$select publish_backfill('article')$$,                    '  ka'),
   ($$select publish.estimated_keys('article')$$,              '  ka'),
-  ($$select pg_temp.reach('select publish.begin_walk(''none'', 1)')$$,            '  ka'),
+  ($$select publish_walk('article')$$,                        '  ka'),
+  ($$select publish_walks()$$,                                '  ka'),
+  ($$select pg_temp.reach('select publish.begin_verify(''none'', 1, ''{}'', ''{}'', null)')$$,
+                                                              '  ka'),
   ($$select publish_subscribe('s', 'stdout')$$,               '   a'),
   ($$select publish_claim('t', 'w')$$,                        '  ka'),
   ($$select publish_settle(token) from flying$$,              '  ka'),
@@ -106,8 +108,11 @@ insert into api values
   ($$select publish_unsubscribe('u')$$,                       '   a'),
   ($$select publish.define('b', null, null, 1, null, null)$$, '   a'),
   ($$select publish_capture('article', 'article')$$,          '   a'),
-  ($$select publish.write_capture('article', 'article', 'id', null, false, null, 'public')$$,
+  ($$select publish.write_capture(
+       jsonb_populate_record(null::publish.capture, '{"kind": "article"}'), 'article', 'public')$$,
                                                               '   a'),
+  ($$select publish.grant_usage('public')$$,                  '   a'),
+  ($$select publish.grant_lookup(0)$$,                        '   a'),
   ($$select publish.attach_capture(null)$$,                   '   a'),
   ($$select publish.captured_table(0)$$,                      '   a'),
   ($$select publish.watched_columns(0)$$,                     '   a'),
@@ -128,7 +133,7 @@ select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
 select is_empty(
   $$select p.proname from pg_proc p
      where (p.pronamespace = 'publish'::regnamespace or p.proname like 'publish\_%')
-       and exists (select from aclexplode(p.proacl) x where x.grantee <> p.proowner)
+       and exists (select from aclexplode(p.proacl) x where x.grantee not in (p.proowner, 'publish_projector'::regrole))
        and not exists (select from api a where a.call like '%' || p.proname || '(%')$$,
   'every function that is granted to anyone is in the list above');
 
@@ -137,7 +142,8 @@ create temp table relation as
   select c.oid::regclass::text as name,
          case c.relname when 'file' then 'wrka' when 'job_activity' then '  ka'
                         when 'subscription_state' then ' rka' when 'lane_state' then ' rka'
-                        when 'recent_batch' then ' rka' else '   a' end as roles
+                        when 'recent_batch' then ' rka' when 'writer' then '    '
+                        else '   a' end as roles
     from pg_class c
    where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p', 'v')
      and c.relname not like '\_yoyo\_%' and not c.relispartition;
@@ -146,7 +152,7 @@ select pg_temp.may(r.role, strpos(t.roles, r.letter) > 0, format('table %s', t.n
 select pg_temp.may(r.role, false, format('delete from %s', t.name))
   from (values ('publish.published'), ('publish.outbox'), ('publish.kind')) as t (name)
  cross join role r;
-select pg_temp.may(r.role, false, $$select nextval('publish.outbox_seq')$$) from role r;
+select pg_temp.may(r.role, false, $$select nextval('publish.payload_no')$$) from role r;
 select pg_temp.may(r.role, false, 'select publish.begin_epoch(0)') from role r;
 
 -- The view's owner gives publish_owner the right to read it; nobody else can.

@@ -90,7 +90,7 @@ begin
   perform publish_drain();
 end
 $$;
-select is_empty($$select * from pg_temp.found('price')$$, 'all is mended');
+select is_empty($$select * from pg_temp.found('price')$$, 'all is repaired');
 select results_eq($$select v.pending from publish_verify('price') v$$, $$values (1)$$,
                   'or quarantined, which is pending');
 select results_eq(
@@ -135,12 +135,12 @@ select results_eq($$select q.source_id, q.sqlstate from publish.quarantine q whe
 do $$
 begin
   update price set divisor = 1, amount = 7 where id = 2;
-  delete from publish.quarantine;
+  delete from publish.deferred;
   perform publish_enqueue('price', '2', available_at => now() + interval '1 h');
 end
 $$;
 select results_eq($$select * from pg_temp.found('price')$$, $$values ('2', 'stale')$$,
-                  'what a delayed enqueue will mend differs until it is due');
+                  'what a delayed enqueue will repair differs until it is due');
 do $$
 begin
   perform publish_define('price', 'shown', schema_version => 2);

@@ -15,7 +15,7 @@ def marked(conn: Connection, kind: str | None = None) -> list[str]:
     """Each key marked since this was last asked, of all kinds or of one; empties the outbox."""
     rows = conn.execute(
         "select distinct o.kind, m.key from publish.outbox o"
-        " cross join lateral unnest(o.source_id || o.more) as m (key)"
+        " cross join lateral unnest(o.source_ids) as m (key)"
     ).fetchall()
     conn.execute("truncate publish.outbox")
     return sorted(key for of, key in rows if kind in (None, of))
@@ -23,7 +23,7 @@ def marked(conn: Connection, kind: str | None = None) -> list[str]:
 
 def walks(conn: Connection) -> list[str]:
     """The kinds that the drain was asked to walk since this was last asked, each once."""
-    kinds = conn.execute("delete from publish.rescan returning kind").fetchall()
+    kinds = conn.execute("delete from publish.walk returning kind").fetchall()
     return sorted({kind for (kind,) in kinds})
 
 
@@ -40,7 +40,8 @@ def says(conn: Connection, kind: str) -> dict[str, object]:
     with conn.transaction():
         conn.execute("set local timezone = 'UTC'; set local datestyle = 'ISO'")
         view, key = conn.execute(
-            "select c.view, c.source_id from publish.key_columns(%s) c", [kind]
+            "select k.view, publish.source_id_sql(k.kind) from publish.kind k where k.kind = %s",
+            [kind],
         ).fetchone()
         query = sql.SQL("select {}, to_jsonb(v.*) from {} v").format(sql.SQL(key), sql.SQL(view))
         return dict(conn.execute(query).fetchall())

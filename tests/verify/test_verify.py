@@ -80,8 +80,8 @@ def test_a_large_backlog_of_another_kind_hides_no_difference(db: Any) -> None:
     drain_all(db)
     db.execute("select publish_define('note')")
     db.execute(
-        "insert into publish.outbox (kind, source_id, payload)"
-        " select 'note', 'n', '{}' from generate_series(1, 100000)"
+        "insert into publish.outbox (kind, source_ids, payload_no, payload)"
+        " select 'note', '{n}', nextval('publish.payload_no'), '{}' from generate_series(1, 100000)"
     )
     sums, found = verify(db)
     assert (sums["pending"], found) == (0, {"99": "missing"})
@@ -93,8 +93,9 @@ def test_beside_a_large_backlog_of_its_kind_a_page_reads_a_part_and_raises_no_al
     unseen(db, "insert into article values (99, 1, 'new'), (98, 1, 'marked')")
     drain_all(db)
     db.execute(
-        "insert into publish.outbox (kind, source_id, more)"
-        " select 'article', '1', array_fill('2'::text, array[99]) from generate_series(1, 1000)"
+        "insert into publish.outbox (kind, source_ids)"
+        " select 'article', array['1'] || array_fill('2'::text, array[99])"
+        "   from generate_series(1, 1000)"
     )
     db.execute("select publish_enqueue('article', '98')")
     sums, found = verify(db)
@@ -155,6 +156,28 @@ def test_what_can_not_be_published_is_named_and_stops_no_page(db: Any) -> None:
     sums, found = verify(db, "long", repair=True)
     assert sorted(found.values()) == ["missing", "unpublishable"]
     assert sums["repaired"] == 1
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        ("select 1 / (id <> 20)::int + id as id, title from article", "division by zero"),
+        ("select id, title from article where 1 / (id <> 20)::int = 1", "division by zero"),
+        ("select id from article; revoke select on bad from publish_projector",
+         "permission denied for view bad"),
+    ],
+)  # fmt: skip
+def test_a_view_that_cannot_be_read_is_said_once_and_ends_the_pages(
+    db: Any, view: str, message: str
+) -> None:
+    before, *after = view.split(";")
+    db.execute(f"create view bad as {before}; select publish_define('bad', 'bad')".encode())
+    db.execute(";".join(after).encode())
+    sums, found = verify(db, "bad", repair=True)
+    assert (sums["checked"], sums["unpublishable"], sums["repaired"]) == (0, 1, 0)
+    assert found == {None: "unpublishable"}
+    page = db.execute("select * from publish_verify('bad')").fetchone()
+    assert (page.next, page.differences[0]["message"]) == (None, message)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +278,7 @@ def test_a_kind_with_another_key_type_shows_its_old_keys_as_surplus(db: Any) -> 
         "select publish_define('t', 't'); select publish_backfill('t')"
     )
     drain_all(db)
-    db.execute("select publish_define('t', 't', '{n}'); delete from publish.rescan")
+    db.execute("select publish_define('t', 't', '{n}'); delete from publish.walk")
     found = verify(db, "t")[1]
     assert found == {"1": "missing", "2": "missing", "a": "surplus", "b": "surplus"}
 
@@ -278,7 +301,7 @@ def test_keys_that_the_new_key_of_a_kind_cannot_even_read_are_surplus_and_then_r
     sums, found = verify(db, "t", batch=1)
     assert (sums["pending"] > 0, found) == (True, {})
     with db.transaction(force_rollback=True):
-        db.execute("delete from publish.rescan")
+        db.execute("delete from publish.walk")
         found = verify(db, "t")[1]
         assert {k for k, problem in found.items() if problem == "surplus"} == {"1", "12"} - keys
         assert {k for k, problem in found.items() if problem == "missing"} == keys - {"1", "12"}
@@ -319,8 +342,8 @@ def test_a_delayed_mark_that_is_due_is_still_to_be_drained(db: Any) -> None:
         "create table t (id int, at timestamptz default clock_timestamp());"
         "create view due as select id from t where at <= now();"
         "select publish_define('t', 'due'); insert into t values (1), (2);"
-        "insert into publish.delayed (available_at, kind, source_id)"
-        "  select case id when 1 then at else at + interval '1 h' end, 't', id from t"
+        "insert into publish.deferred (due_at, reason, kind, source_id)"
+        "  select case id when 1 then at else at + interval '1 h' end, 'scheduled', 't', id from t"
     )
     sums, found = verify(db, "t")
     assert (sums["pending"], found) == (1, {"2": "missing"})

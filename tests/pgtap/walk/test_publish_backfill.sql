@@ -20,7 +20,7 @@ end
 $$;
 create function pg_temp.marked() returns setof text language sql as $$
   with gone as (delete from publish.outbox o returning o.*)
-  select m.source_id from gone g cross join lateral unnest(g.source_id || g.more) as m (source_id)
+  select m.source_id from gone g cross join lateral unnest(g.source_ids) as m (source_id)
 $$;
 
 select results_eq($$select b.next, b.marked from publish_backfill('article') b$$,
@@ -43,7 +43,7 @@ do $$ begin perform pg_temp.marked(); end $$;
 delete from article where id = 3;
 select results_eq($$select b.next, b.marked from publish_backfill('article', '3') b$$,
                   $$values (null::text, 1)$$,
-                  'a key that is gone meanwhile is still a place to go on');
+                  'a key that is gone by now is still a place to go on');
 do $$ begin perform pg_temp.marked(); end $$;
 
 -- composite keys

@@ -27,8 +27,8 @@ end
 $$;
 select results_eq(
   $$select * from pg_temp.problems()$$,
-  $$values ('article', 'the view reads this table, and nobody captures it'),
-           ('author', 'the view reads this table, and nobody captures it')$$,
+  $$values ('article', 'the view reads this table, but it is not captured'),
+           ('author', 'the view reads this table, but it is not captured')$$,
   'neither table is captured');
 select is_empty($$select * from pg_temp.problems('note')$$, 'a payload kind needs no capture');
 do $$
@@ -39,7 +39,7 @@ begin
 end
 $$;
 select is_empty('select * from publish_audit()', 'captured, all is well');
-select is((select count(*) from publish.rescan), 0::bigint, 'a first capture asks for no walk');
+select is((select count(*) from publish.walk), 0::bigint, 'a first capture asks for no walk');
 
 -- triggers
 do $$
@@ -61,7 +61,7 @@ end
 $$;
 select results_eq($$select * from pg_temp.problems()$$,
                   $$values ('author', 'no trigger for delete')$$, 'captured again, one is mended');
-select results_eq('select r.kind from publish.rescan r', $$values ('article')$$,
+select results_eq('select r.kind from publish.walk r', $$values ('article')$$,
                   'and what it missed is walked');
 do $$
 begin
@@ -73,7 +73,7 @@ select is_empty('select * from publish_audit()', 'so is the other');
 
 do $$
 begin
-  execute format('create or replace function publish.capture_%s() returns trigger language plpgsql'
+  execute format('create or replace function publish_gate.capture_%s() returns trigger language plpgsql'
                  ' as ''begin return null; end''', pg_temp.id('author'));
 end
 $$;
@@ -81,7 +81,7 @@ select results_eq(
   $$select * from pg_temp.problems()$$,
   $$values ('author', 'the trigger function is not what publish_capture made of it')$$,
   'a function that was edited');
-select is(publish.renew_captures(), 1, 'can be made anew without a lock on its table');
+select is(publish.renew_captures(), 1, 'can be made again without a lock on its table');
 select is_empty('select * from publish_audit()', 'and is right');
 
 -- columns and children
@@ -92,7 +92,7 @@ create or replace view article_feed as
     from article a left join author u on u.id = a.author_id;
 select results_eq(
   $$select * from pg_temp.problems()$$,
-  $$values ('article', 'the view reads note, and an update of that alone marks nothing')$$,
+  $$values ('article', 'the view reads note, but an update of that alone is not captured')$$,
   'a column that the view shows since');
 do $$
 begin
@@ -132,16 +132,16 @@ end
 $$;
 drop function refuse;
 select results_eq($$select a.problem from publish_audit() a$$,
-                  $$values ('the validator is gone')$$, 'a validator that is gone');
+                  $$values ('the validator does not exist')$$, 'a validator that is gone');
 do $$
 begin
   perform publish_define('article', 'article_feed');
-  update publish.rescan set message = 'division by zero';
+  update publish.walk set message = 'division by zero';
 end
 $$;
 select ok((select bool_and(a.problem = 'a walk over the kind fails: division by zero')
              from publish_audit() a), 'a walk that fails');
-delete from publish.rescan;
+delete from publish.walk;
 
 -- one kind or all
 do $$
