@@ -1,5 +1,7 @@
 -- SQL functions with a parsed body: PostgreSQL tracks the columns they read, and inlines them, so
 -- that a key costs what its expression costs.
+-- Its text is compared as publish.published does: by a collation in which 'A' is 'a', a key that is
+-- respelled would be the key it was.
 create or replace function publish.write_key_function(
   capture_id int,
   types regtype[],
@@ -20,7 +22,8 @@ begin
    where c.capture_id = write_key_function.capture_id;
   perform publish.execute_in(write_key_function.path, format(
     'create or replace function %s(%s) returns setof text language sql stable begin atomic'
-    ' select y.key from (select %s as key from (select %s from (%s) as %I) as x (%s)) as y'
+    ' select y.key collate pg_catalog."default"'
+    '   from (select %s as key from (select %s from (%s) as %I) as x (%s)) as y'
     ' where %s; end',
     v_name, publish.qualified_name(v_source), publish.key_sql(write_key_function.types),
     v_capture.key, write_key_function.row_sql,

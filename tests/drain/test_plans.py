@@ -228,7 +228,7 @@ def catalog(db: Connection, session: Connection) -> dict[str, int]:
 
 
 def least(runs: list[dict[str, int]]) -> dict[str, int]:
-    return {name: min(run[name] for run in runs) for name in CALLS}
+    return {name: min(run[name] for run in runs) for name in runs[0]}
 
 
 def worse(first: dict[str, int], last: dict[str, int]) -> dict[str, tuple[int, int]]:
@@ -236,7 +236,7 @@ def worse(first: dict[str, int], last: dict[str, int]) -> dict[str, tuple[int, i
     return {
         name: (first[name], last[name])
         for name, (_, _, keys) in CALLS.items()
-        if last[name] > first[name] + 80 + 25 * keys
+        if name in last and last[name] > first[name] + 80 + 25 * keys
     }
 
 
