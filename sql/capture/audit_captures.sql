@@ -36,6 +36,8 @@ as $$
      and exists (
        select from unnest(array['', '_key']
                           || case when c.columns is not null then array['_unchanged'] end
+                          || case when c.columns is not null and not c.by_row
+                                  then array['_same'] end
                           || case when c.lookup is not null then array['_lookup'] end) as f (part)
         where to_regproc('publish_gate.' || c.name || f.part) is null)
   union all

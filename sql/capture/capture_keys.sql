@@ -1,5 +1,6 @@
 -- The triggers name the rows of their statement captured_rows and, of an UPDATE, what they were
--- before old_rows.
+-- before old_rows. Of the old rows only those matter that had another key or were another row: the
+-- others' keys are those of the new rows.
 create or replace function publish.capture_keys(capture publish.capture, op text) returns text
 language sql
 immutable
@@ -17,10 +18,12 @@ as $$
           select k.key from old_rows o, %1$s_key(o.*) k (key)$sql$
     else $sql$
           select k.key from captured_rows r, %1$s_key(r.*) k (key)
-           where not exists (select from old_rows o where %1$s_unchanged(o.*, r.*))
+           where not exists (select from old_rows o
+                              where %1$s_unchanged(o.*, r.*))
           union all
           select k.key from old_rows o, %1$s_key(o.*) k (key)
-           where not exists (select from captured_rows r where %1$s_unchanged(o.*, r.*))$sql$ end,
+           where not exists (select from captured_rows r
+                              where %1$s_same(o.*, r.*))$sql$ end,
     format('publish_gate.capture_%s', capture_keys.capture.capture_id))
 $$;
 comment on function publish.capture_keys(publish.capture, text) is

@@ -25,7 +25,7 @@ begin
                     or right(c.source, length(drop_captures.source) + 1)
                        = '.' || drop_captures.source))
   loop
-    foreach v_part in array array['', '_lookup', '_unchanged', '_key'] loop
+    foreach v_part in array array['', '_lookup', '_unchanged', '_same', '_key'] loop
       perform publish.drop_functions(v_id, v_part);
     end loop;
     delete from publish.capture c where c.capture_id = v_id;

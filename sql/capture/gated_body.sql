@@ -48,7 +48,8 @@ begin
   return null;
 end
 $code$,
-    gated_body.capture.kind, publish.parts_there(gated_body.capture),
+    gated_body.capture.kind,
+    publish.parts_there(capture => gated_body.capture, op => 'UPDATE'),
     publish.skip_unchanged(gated_body.capture),
     publish.capture_keys(capture => gated_body.capture, op => 'UPDATE'),
     publish.capture_keys(capture => gated_body.capture, op => 'INSERT'),

@@ -11,9 +11,9 @@ declare
   v record;
 begin
   if tg_op operator(pg_catalog.=) 'UPDATE'
-     and %2$s then%3$s%4$s
-  elsif tg_op operator(pg_catalog.<>) 'TRUNCATE'
-     and %2$s then%5$s
+     and %2$s then%4$s%5$s
+  elsif (tg_op operator(pg_catalog.=) 'INSERT' or tg_op operator(pg_catalog.=) 'DELETE')
+     and %3$s then%6$s
   else
     perform publish.mark_all(
       kind => %1$L, source => tg_relid,
@@ -25,15 +25,17 @@ begin
   if pg_catalog.cardinality(v.keys) operator(pg_catalog.=) 1
      and (v.keys operator(pg_catalog.=) v.old_keys or v.old_keys operator(pg_catalog.=) '{}') then
     insert into publish.outbox (kind, source_ids, lookup_id, headers)
-    values (%1$L, v.keys, %6$s, publish.headers());%7$s
+    values (%1$L, v.keys, %7$s, publish.headers());%8$s
   elsif v.keys operator(pg_catalog.<>) '{}' or v.old_keys operator(pg_catalog.<>) '{}' then
     perform publish.append_few(
-      kind => %1$L, keys => v.keys operator(pg_catalog.||) v.old_keys, lookup_id => %6$s);
+      kind => %1$L, keys => v.keys operator(pg_catalog.||) v.old_keys, lookup_id => %7$s);
   end if;
   return null;
 end
 $code$,
-    plain_body.capture.kind, publish.parts_there(plain_body.capture),
+    plain_body.capture.kind,
+    publish.parts_there(capture => plain_body.capture, op => 'UPDATE'),
+    publish.parts_there(capture => plain_body.capture, op => 'INSERT'),
     publish.skip_unchanged(plain_body.capture),
     publish.first_keys(capture => plain_body.capture, op => 'UPDATE'),
     publish.first_keys(capture => plain_body.capture, op => 'INSERT'),

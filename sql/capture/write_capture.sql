@@ -48,12 +48,13 @@ begin
   insert into publish.capture overriding system value values (v_capture.*);
 
   perform publish.drop_functions(v_capture.capture_id, '_unchanged');
+  perform publish.drop_functions(v_capture.capture_id, '_same');
   perform publish.drop_functions(v_capture.capture_id, '_lookup');
   perform publish.write_key_function(
     capture_id => v_capture.capture_id, types => v_key.types, row_sql => v_key.row_sql,
     path => v_path);
   if v_capture.columns is not null then
-    perform publish.write_unchanged_function(v_capture);
+    perform publish.write_pair_functions(v_capture);
   end if;
   if v_capture.lookup is not null then
     perform publish.write_lookup_function(

@@ -236,6 +236,21 @@ def test_with_columns_an_update_of_others_marks_nothing_and_every_change_of_thei
     converges(questions, "question")
 
 
+def test_a_plan_that_was_made_for_two_rows_pairs_many_without_a_nested_loop(questions):
+    questions.execute("select publish_capture('question', 'question', columns => '{title}')")
+    plans = []
+    questions.add_notice_handler(lambda diag: plans.append(diag.message_primary))
+    questions.execute(
+        "load 'auto_explain'; set auto_explain.log_min_duration = 0;"
+        "set auto_explain.log_nested_statements = on; set client_min_messages = log;"
+        "update question set title = 'x' where id < 3"
+    )
+    paired = [plan for plan in plans if "old_rows" in plan and "Insert on outbox" in plan]
+    assert len(paired) == 1
+    assert paired[0].count("Anti Join") == 2
+    assert "Nested Loop" not in paired[0]
+
+
 def test_rows_that_swap_what_they_show_in_one_statement_are_seen(questions):
     for columns in ("null", "'{body}'"):
         questions.execute(

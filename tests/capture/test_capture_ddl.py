@@ -313,6 +313,7 @@ BAD_ARGUMENTS = {
     "'item', 'tag', 'item_id, id'": "PT400",
     "'item', 'tag', 'item_id from tag'": "PT400",
     "'item', 'tag', 'item_id; drop table item'": "PT400",
+    "'item', 'tag', 'item_id from tag; drop table item; select item_id'": "PT400",
     "'item', 'tag', 'array[item_id]'": "PT400",
     "'item', 'tag', 'tag'": "PT400",
     "'item', 'tag', 'to_jsonb(tag) ->> ''item_id'''": "PT400",
@@ -338,6 +339,7 @@ BAD_ARGUMENTS = {
     "'item', 'tag', lookup => 'select id from item where id = any ($2)'": "PT400",
     "'item', 'tag', lookup => 'delete from item returning id'": "PT400",
     "'item', 'tag', lookup => 'select id from item; select 1'": "PT400",
+    "'item', 'tag', lookup => 'select 1) x (c); end; drop table item; select (1'": "PT400",
     "'pair', 'tag', lookup => 'select id from item where id = any ($1)'": "PT400",
     "'item', 'without_key', lookup => 'select id from item where id = any ($1)'": "PT400",
     "'item', 'with_two', lookup => 'select id from item where id = any ($1)'": "PT400",
@@ -426,6 +428,27 @@ def test_captures_are_made_with_an_empty_search_path(db):
         db.execute(path.encode())
         db.execute("select public.publish_capture('item', 'public.item', 'item.id', '{name}')")
     db.execute("reset search_path; insert into item values (1)")
+    assert marked(db) == ["1"]
+
+
+def test_functions_of_the_callers_search_path_are_not_called_in_making_a_capture(db):
+    db.execute("create schema trap; create table spy (who text); grant all on spy to public")
+    for function in (
+        "format(text, text)", "format(text, text, text)", "format(text, text, text, text)",
+        "format(text, text, text, text, text, text)", "set_config(text, text, boolean)",
+        "quote_ident(name)", "set_config(name, text, boolean)",
+    ):  # fmt: skip
+        db.execute(
+            f"create function trap.{function} returns text language plpgsql as $$ begin"
+            " raise exception 'called as %', current_user; end $$".encode()
+        )
+    db.execute("set search_path = trap, public")
+    db.execute("select public.publish_capture('item', 'public.item', 'item.id', '{name}')")
+    db.execute(
+        "select public.publish_capture('item', 'public.tag', 'id + 0',"
+        " lookup => 'select item_id from tag where id = any ($1)')"
+    )
+    db.execute("insert into item values (1)")
     assert marked(db) == ["1"]
 
 

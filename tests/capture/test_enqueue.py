@@ -1,5 +1,7 @@
 """publish_enqueue called by an application: what it takes, and that a refusal loses nothing."""
 
+import json
+
 import psycopg
 import pytest
 from helpers import ARTICLES, drain_all, enqueue, feed, one, row
@@ -81,6 +83,48 @@ def test_a_payload_of_a_megabyte_comes_out_as_it_went_in(db):
     drain_all(db)
     assert feed(db, "note") == {"1": payload}
     assert one(db, "select payload from publish_changes()") == payload
+
+
+def test_a_payload_that_no_reader_could_take_is_refused(db):
+    large = "jsonb_build_object('text', repeat('x', 33 * 1024 * 1024))"
+    flat = "(select jsonb_agg(i) from generate_series(1, 5000) i)"
+    deep = "(repeat('[', %s) || repeat(']', %s))::jsonb"
+    for payload, refused in {
+        large: True,
+        deep % (1002, 1002): True,
+        "jsonb_build_object('a', " + deep % (1001, 1001) + ")": True,
+        deep % (1001, 1001): False,
+        flat: False,
+    }.items():
+        query = f"select publish_enqueue('note', '1', {payload})".encode()
+        if refused:
+            with pytest.raises(psycopg.Error) as error:
+                db.execute(query)
+            assert error.value.sqlstate == "PT422", payload[:40]
+        else:
+            db.execute(query)
+    db.execute("set publish.max_payload = '1kB'")
+    with pytest.raises(psycopg.Error) as error:
+        enqueue(db, "note", "1", json.dumps("x" * 1100))
+    assert error.value.sqlstate == "PT422"
+    assert one(db, "select count(*) from publish.outbox") == 2
+
+
+def test_a_validator_runs_as_publish_projector_and_writes_nothing(db):
+    db.execute(
+        "create table spy (who text); grant all on spy to public;"
+        "create function curious(payload jsonb) returns boolean language plpgsql as $$ begin"
+        " insert into public.spy values (current_user); return true; end $$;"
+        "create function says(payload jsonb) returns boolean language sql"
+        " as $$ select current_user = 'publish_projector' $$;"
+        "select publish_define('spied', validator => 'curious(jsonb)');"
+        "select publish_define('said', validator => 'says(jsonb)')"
+    )
+    with pytest.raises(psycopg.Error) as error:
+        enqueue(db, "spied", "1", "{}")
+    assert error.value.sqlstate == "25006"
+    enqueue(db, "said", "1", "{}")
+    assert one(db, "select count(*) from spy") == 0
 
 
 def test_the_longest_keys_are_published(db):
