@@ -9,7 +9,8 @@ as $$
                 from (select k.key, (pg_catalog.row_number() over () operator(pg_catalog.-) 1)
                                     operator(pg_catalog./) 32 as part
                         from (select distinct k.key collate pg_catalog."C" from (%3$s
-                             ) k) k) k
+                             ) k
+                               where k.key is not null) k) k
                group by k.part) n;$code$,
     append_all.capture.kind, coalesce(publish.lookup_id_of(append_all.capture)::text, 'null'),
     publish.capture_keys(capture => append_all.capture, op => append_all.op))

@@ -5,11 +5,13 @@ as $$
 begin
   insert into publish.outbox (kind, source_ids, lookup_id, headers)
   select append_few.kind, n.keys, append_few.lookup_id, publish.headers()
-    from (select array(select distinct k.key from pg_catalog.unnest(append_few.keys) as k (key))
-                   as keys offset 0) n
+    from (select array(select distinct k.key
+                         from pg_catalog.unnest(append_few.keys) as k (key)
+                        where k.key is not null) as keys
+          offset 0) n
    where n.keys operator(pg_catalog.<>) '{}';
 end
 $$;
 comment on function publish.append_few(text, text[], int) is
-  'Appends a few keys to the outbox, each once, in one row.';
+  'Appends a few keys, of which some may be null, to the outbox: each once, in one row.';
 revoke all on function publish.append_few(text, text[], int) from public;

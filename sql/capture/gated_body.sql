@@ -17,10 +17,10 @@ begin
               set_config('lock_timeout', '100ms', true);
       if tg_op = 'UPDATE' then
         v_keys := array(select distinct k.key from (%4$s) k
-                         limit 1000001);
+                         where k.key is not null limit 1000001);
       else
         v_keys := array(select distinct k.key from (%5$s) k
-                         limit 1000001);
+                         where k.key is not null limit 1000001);
       end if;
       raise sqlstate 'PTGAT'; -- what users' SQL did to the session is undone
     exception

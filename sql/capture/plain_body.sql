@@ -23,7 +23,8 @@ begin
   end if;
 
   if pg_catalog.cardinality(v.keys) operator(pg_catalog.=) 1
-     and (v.keys operator(pg_catalog.=) v.old_keys or v.old_keys operator(pg_catalog.=) '{}') then
+     and (v.keys operator(pg_catalog.=) v.old_keys or v.old_keys operator(pg_catalog.=) '{}')
+     and v.keys[1] is not null then
     insert into publish.outbox (kind, source_ids, lookup_id, headers)
     values (%1$L, v.keys, %7$s, publish.headers());%8$s
   elsif v.keys operator(pg_catalog.<>) '{}' or v.old_keys operator(pg_catalog.<>) '{}' then

@@ -1,5 +1,5 @@
 -- SQL functions with a parsed body: PostgreSQL tracks the columns they read, and inlines them, so
--- that a key costs what its expression costs.
+-- that a key costs what its expression costs. Before PostgreSQL 18 one with WHERE would be a loop.
 -- Its text is compared as publish.published does: by a collation in which 'A' is 'a', a key that is
 -- respelled would be the key it was.
 create or replace function publish.write_key_function(
@@ -22,27 +22,28 @@ begin
    where c.capture_id = write_key_function.capture_id;
   perform publish.execute_in(write_key_function.path, format(
     'create or replace function %s(%s) returns setof text language sql stable begin atomic'
-    ' select y.key collate pg_catalog."default"'
-    '   from (select %s as key from (select %s from (%s) as %I) as x (%s)) as y'
-    ' where %s; end',
-    v_name, publish.qualified_name(v_source), publish.key_sql(write_key_function.types),
-    v_capture.key, write_key_function.row_sql,
-    (select c.relname from pg_catalog.pg_class c where c.oid = v_source), v_parts,
+    ' select (%s) collate pg_catalog."default"'
+    '   from (select %s as key from (select %s from (%s) as %I) as x (%s)) as y; end',
+    v_name, publish.qualified_name(v_source),
     case when cardinality(write_key_function.types) > 1
-         then 'pg_catalog.octet_length(y.key) operator(pg_catalog.<=) 2000'
+         then 'case when pg_catalog.octet_length(y.key) operator(pg_catalog.<=) 2000'
+              ' then y.key end'
          when exists (select from pg_catalog.pg_type t
                        where t.oid = write_key_function.types[1] and t.typlen > 0
                          and t.typnamespace = 'pg_catalog'::regnamespace)
-         then 'y.key is not null'
-         else 'pg_catalog.octet_length(y.key) operator(pg_catalog.>=) 1'
-              ' and pg_catalog.octet_length(y.key) operator(pg_catalog.<=) 2000' end));
+         then 'y.key'
+         else 'case when pg_catalog.octet_length(y.key) operator(pg_catalog.>=) 1'
+              ' and pg_catalog.octet_length(y.key) operator(pg_catalog.<=) 2000 then y.key end'
+         end,
+    publish.key_sql(write_key_function.types), v_capture.key, write_key_function.row_sql,
+    (select c.relname from pg_catalog.pg_class c where c.oid = v_source), v_parts));
   execute format('grant execute on function %s to publish_projector', v_name);
   execute format('comment on function %s is %L', v_name,
                  format('The keys of kind %s that a row of %s marks.', v_capture.kind, v_source));
 end
 $$;
 comment on function publish.write_key_function(int, regtype[], text, text) is
-  'Makes publish_gate.capture_<id>_key: the keys of a row, without those of no or more than 2,000 '
+  'Makes publish_gate.capture_<id>_key: the keys of a row; null for one of no or more than 2,000 '
   'bytes. types and row_sql: as publish.describe_key returns them. path: the search_path in which '
   'its SQL is read.';
 revoke all on function publish.write_key_function(int, regtype[], text, text) from public;
