@@ -1,3 +1,5 @@
+-- The planner expects thousands of rows of a table that was never analyzed, or that shrank. So rows
+-- are counted where it suspects a view: that costs no more than reading one key of it.
 create or replace function publish.audit_key(kind text)
 returns table (object text, problem text, hint text)
 language sql
@@ -12,9 +14,12 @@ as $$
    cross join lateral publish.read_plan(format('select to_jsonb(v.*) from %s v', k.view)) whole
    cross join lateral publish.read_plan(
      format('select to_jsonb(v.*) from %s v where %s', k.view, c.is_one)) one
-   where whole.rows > 1000 and one.cost * 2 > whole.cost
+   where case when whole.rows > 1000 and one.cost * 2 > whole.cost
+              then (select count(*) > 1000
+                      from publish.read_texts(format('select '''' from %s limit 1001', k.view)))
+         end
 $$;
 comment on function publish.audit_key(text) is
-  'Whether an index serves the key of the kind''s view. Errors: PT404 the view or its key is '
-  'missing, and those of planning a query over the view behind the gate.';
+  'Whether an index serves the key of the kind''s view, if it has more than 1,000 rows. Errors: '
+  'PT404 the view or its key is missing, and those of a query over the view behind the gate.';
 revoke all on function publish.audit_key(text) from public;
