@@ -22,7 +22,8 @@ from conftest import Background, Connect, Connection, Process
 from helpers import PATIENCE, begin, drain_all, one, until
 from psycopg.conninfo import make_conninfo
 
-from pgpublish import cli, jobs, jobs_cli, verify
+from pgpublish import cli, jobs, verify
+from pgpublish.cli import jobs as jobs_cli
 from pgpublish.database import connect as open_connection
 from pgpublish.errors import BadArgument, ConnectionFailed, StaleToken
 

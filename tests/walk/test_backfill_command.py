@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 from conftest import Background, Connect, Connection
 from helpers import drain, drain_all, one, until
 
-from pgpublish import cli, walk, walk_cli
+from pgpublish import cli, walk
+from pgpublish.cli import walk as walk_cli
 from pgpublish.errors import NotDefined
 from pgpublish.walk import Walk
 

@@ -12,7 +12,13 @@ import click
 
 from pgpublish import jobs
 from pgpublish import verify as verify_room
-from pgpublish.console import json_option, printable, show_rows, stop_on_signals, with_connection
+from pgpublish.cli.console import (
+    json_option,
+    printable,
+    show_rows,
+    stop_on_signals,
+    with_connection,
+)
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs, NotDefined
 from pgpublish.jobs import Job

@@ -19,16 +19,13 @@ from tabulate import tabulate
 
 from pgpublish import (
     __version__,
-    capture_cli,
-    deliver_cli,
     feed,
-    jobs_cli,
     migrate,
     operate,
-    walk_cli,
 )
 from pgpublish import drain as drain_room
-from pgpublish.console import (
+from pgpublish.cli import capture, deliver, jobs, walk
+from pgpublish.cli.console import (
     Commands,
     Database,
     batch_option,
@@ -206,9 +203,9 @@ def demo(keep: Path | None) -> None:
 
 
 for command in (
-    *capture_cli.COMMANDS,
-    *deliver_cli.COMMANDS,
-    *jobs_cli.COMMANDS,
-    *walk_cli.COMMANDS,
+    *capture.COMMANDS,
+    *deliver.COMMANDS,
+    *jobs.COMMANDS,
+    *walk.COMMANDS,
 ):
     main.add_command(command)

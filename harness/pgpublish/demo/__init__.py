@@ -15,8 +15,6 @@ from typing import Any, LiteralString
 import click
 
 from pgpublish import (
-    demo_delivery,
-    demo_jobs,
     drain,
     embedded,
     feed,
@@ -26,6 +24,7 @@ from pgpublish import (
     walk,
 )
 from pgpublish.database import Connection, connect
+from pgpublish.demo import delivery, jobs
 from pgpublish.errors import MissingPart
 
 WAIT_SECONDS = 60
@@ -228,8 +227,8 @@ def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:
         f"Head is rev {status.head:,}; {status.depth} rows are left to drain; "
         f"the viewer holds {live:,} airports."
     )
-    demo_delivery.play(conn, viewer.url, say)
-    demo_jobs.play(conn, viewer.url, say)
+    delivery.play(conn, viewer.url, say)
+    jobs.play(conn, viewer.url, say)
 
 
 def show(lines: list[str], say: Callable[[str], None]) -> None:

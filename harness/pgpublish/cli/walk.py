@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import click
 
 from pgpublish import walk as walk_room
-from pgpublish.console import json_option, printable, stop_on_signals, with_connection
+from pgpublish.cli.console import json_option, printable, stop_on_signals, with_connection
 from pgpublish.database import Connection
 from pgpublish.walk import Walk
 

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from pgpublish import deliver as room
 from pgpublish import drain as drain_room
 from pgpublish import jobs, migrate
-from pgpublish.console import (
+from pgpublish.cli.console import (
     Database,
     batch_option,
     json_option,

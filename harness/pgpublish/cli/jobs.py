@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 from pgpublish import jobs as room
 from pgpublish import migrate
-from pgpublish.console import (
+from pgpublish.cli.console import (
     Database,
     cell,
     json_option,
