@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS ?= debian embedded
 
-.PHONY: demo test lint pytest bench docs format clean
+.PHONY: demo test lint pytest torture bench docs format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
@@ -20,6 +20,9 @@ pytest: .venv/dev
 	set -e; for server in $(SERVERS); do \
 	  timeout 740 $(BIN)/pytest -n 3 --server $$server; \
 	done
+
+torture: .venv/dev
+	timeout 900 $(BIN)/pytest -s --torture 120 tests/test_torture.py
 
 bench: .venv/dev
 	$(BIN)/python -m bench $(ARGS)

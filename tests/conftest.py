@@ -35,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--schedules", type=int, default=200,
         help="how many random schedules of writes and drains the property test runs",
     )  # fmt: skip
+    parser.addoption(
+        "--torture", type=float, default=8,
+        help="for how many seconds the torture test kills servers and sessions",
+    )  # fmt: skip
 
 
 def pytest_report_header(config: pytest.Config) -> str:

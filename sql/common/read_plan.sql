@@ -11,7 +11,8 @@ begin
     v_plan := publish_gate.plan(read_plan.query);
     v_read := true;
     raise sqlstate 'PTGAT';
-  exception when sqlstate 'PTGAT' then
+  exception when query_canceled or assert_failure or others then
+    perform publish.drop_prepared();
     if not v_read then -- users' SQL raised it
       raise;
     end if;

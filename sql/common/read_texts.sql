@@ -23,7 +23,8 @@ begin
                               most => read_texts.most) as t (text);
   v_read := true;
   raise sqlstate 'PTGAT';
-exception when sqlstate 'PTGAT' then
+exception when query_canceled or assert_failure or others then
+  perform publish.drop_prepared();
   if not v_read then -- users' SQL raised it
     raise;
   end if;

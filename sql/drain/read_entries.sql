@@ -20,7 +20,8 @@ begin
     using read_entries.marks;
   v_is_read := true;
   raise sqlstate 'PTGAT';
-exception when sqlstate 'PTGAT' then
+exception when query_canceled or assert_failure or others then
+  perform publish.drop_prepared();
   if not v_is_read then -- users' SQL raised it
     raise;
   end if;
