@@ -45,13 +45,14 @@ create table publish.projection (
   key text[] not null,
   validator text,
   relation oid not null,
-  types oid[] not null,
+  types text[] not null,
   constraint projection_pkey primary key (kind)
 );
 comment on table publish.projection is
   'Of what publish_gate.project_<kind_no> was made. The drain makes it again when one of these is '
   'no longer so.';
 comment on column publish.projection.relation is 'OID of the view.';
-comment on column publish.projection.types is 'Types of the key columns, in the order of the key.';
+comment on column publish.projection.types is 
+  'Types of the key columns, in the order of the key, as SQL names them.';
 
 grant select on publish.kind, publish.projection to publish_admin;

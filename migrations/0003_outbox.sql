@@ -110,6 +110,8 @@ create unique index deferred_failed_idx
 create index deferred_due_at_idx on publish.deferred (due_at)
   where sqlstate is distinct from '57014';
 create index deferred_slow_idx on publish.deferred (due_at) where sqlstate = '57014';
+create index deferred_suspect_idx on publish.deferred (kind)
+  where sqlstate = '57014' and attempts between 1 and 2;
 create index deferred_lookup_idx on publish.deferred (kind, lookup_id) where lookup_id is not null;
 comment on table publish.deferred is
   'Marks that are not for the next drain. Due ones join a batch directly. Those that failed stay '
@@ -131,6 +133,8 @@ comment on index publish.deferred_failed_idx is
 comment on index publish.deferred_due_at_idx is 'The drain''s look for other due marks.';
 comment on index publish.deferred_lookup_idx is
   'publish_verify: whether a lookup of the kind failed, so that all its keys may be waiting.';
+comment on index publish.deferred_suspect_idx is
+  'The drain''s look for kinds of which new marks come by themselves.';
 comment on index publish.deferred_slow_idx is
   'The drain''s look for due marks with which a drain did not get through.';
 

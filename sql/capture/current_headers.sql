@@ -8,12 +8,13 @@ declare
   v_headers jsonb;
 begin
   v_headers := nullif(current_setting('publish.headers', true), '')::jsonb;
-  if jsonb_typeof(v_headers) <> 'object' then
+  if jsonb_typeof(v_headers) <> 'object' or pg_column_size(v_headers) > 16384 then
     raise data_exception;
   end if;
   return v_headers;
 exception when data_exception or program_limit_exceeded then
-  raise warning 'the setting publish.headers is not a JSON object and is left out' using
+  raise warning 'the setting publish.headers is no JSON object of up to 16 kB and is left out'
+    using
     detail = format('It is %L.', left(current_setting('publish.headers', true), 200)),
     hint = 'Set it as in: set_config(''publish.headers'', ''{"traceparent": "00-…"}'', true)';
   return null;
@@ -21,5 +22,5 @@ end
 $$;
 comment on function publish.current_headers() is
   'The setting publish.headers, a JSON object that travels with every row the transaction '
-  'enqueues; null, with a warning, when it is not one.';
+  'enqueues; null, with a warning, when it is not one or over 16 kB.';
 revoke all on function publish.current_headers() from public;

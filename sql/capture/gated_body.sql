@@ -11,13 +11,13 @@ declare
   v_context text;
 begin
   if tg_op <> 'TRUNCATE'
-     and %2$s then%3$s
+     and %2$s then
     begin
       perform set_config('transaction_read_only', 'on', true),
               set_config('lock_timeout', '100ms', true);
       if tg_op = 'UPDATE' then
         v_keys := array(select distinct k.key from (%4$s) k
-                         where k.key is not null limit 1000001);
+                         where k.key is not null and not %3$s limit 1000001);
       else
         v_keys := array(select distinct k.key from (%5$s) k
                          where k.key is not null limit 1000001);

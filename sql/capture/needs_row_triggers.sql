@@ -4,10 +4,8 @@ language sql
 stable
 as $$
   select needs_row_triggers.capture.always
-      or exists (select from pg_class c
-                  where c.oid = needs_row_triggers.source and c.relkind = 'p')
-      or exists (select from pg_inherits i
-                  where needs_row_triggers.source in (i.inhrelid, i.inhparent))
+      or publish.has_parts(needs_row_triggers.source)
+      or exists (select from pg_inherits i where i.inhrelid = needs_row_triggers.source)
       -- Without a primary key, statement triggers cannot tell which row is which.
       or needs_row_triggers.capture.columns is not null
          and not exists (select from pg_index i

@@ -37,7 +37,11 @@ $code$,
     plain_body.capture.kind,
     publish.parts_there(capture => plain_body.capture, op => 'UPDATE'),
     publish.parts_there(capture => plain_body.capture, op => 'INSERT'),
-    publish.skip_unchanged(plain_body.capture),
+    case when plain_body.capture.by_row and plain_body.capture.columns is not null
+         then format($code$
+    if %s then
+      return null;
+    end if;$code$, publish.skip_unchanged(plain_body.capture)) end,
     publish.first_keys(capture => plain_body.capture, op => 'UPDATE'),
     publish.first_keys(capture => plain_body.capture, op => 'INSERT'),
     coalesce(publish.lookup_id_of(plain_body.capture)::text, 'null'),

@@ -25,7 +25,8 @@ begin
   v_capture.for_key := v_kind.key;
   v_capture.always := coalesce(v_capture.always, false);
   v_capture.by_row := publish.needs_row_triggers(v_capture, write_capture.source);
-  v_capture.plain := v_key.plain
+  -- A part's row becomes one of the table's by a cast, which may be a user's.
+  v_capture.plain := v_key.plain and not publish.has_parts(write_capture.source)
                      and not publish.compares_foreign(v_capture, write_capture.source);
   -- As that of to_char(at, 'YYYY-MM').
   v_capture.pinned := not v_key.plain

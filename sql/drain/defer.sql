@@ -15,7 +15,7 @@ as $$
       from unnest(defer.marks) m
       left join lateral publish.failed_of(kind => m.kind, source_id => m.source_id,
                                           lookup_id => m.lookup_id) f
-        on defer.reason = 'failed'
+        on defer.reason <> 'locked'
      where octet_length(m.source_id) between 1 and 2000
      order by m.kind collate "C", m.source_id collate "C", m.lookup_id,
               m.payload_no desc nulls last, m.seq desc
@@ -34,13 +34,14 @@ as $$
                       else publish.backoff(attempts => 1, backoff_min => '10 seconds',
                                            backoff_max => '1 hour') end,
          case when f.failed then 'failed' else 'locked' end, m.kind, m.source_id, m.lookup_id,
-         m.payload_no, m.payload, m.deleted, m.headers, m.enqueued_at, f.failed::int,
+         m.payload_no, m.payload, m.deleted, m.headers, m.enqueued_at,
+         (f.failed and defer.reason = 'failed')::int,
          case when f.failed then defer.sqlstate end, case when f.failed then defer.message end,
          case when f.failed then t.now end, case when f.failed then t.now end
     from newest m
    cross join (select clock_timestamp()) as t (now)
    cross join lateral (
-     select defer.reason = 'failed'
+     select defer.reason <> 'locked'
             and (m.deferred_id is null
                  or m.deferred_id = any (array(select r.deferred_id from free r))) as failed) f
   on conflict (kind, source_id, coalesce(lookup_id, 0)) where reason = 'failed' do update
@@ -51,16 +52,16 @@ as $$
                         else excluded.deleted end,
          headers = case when d.payload_no > excluded.payload_no then d.headers
                         else excluded.headers end,
-         sqlstate = excluded.sqlstate, message = excluded.message, attempts = d.attempts + 1,
-         last_failed_at = excluded.last_failed_at,
+         sqlstate = excluded.sqlstate, message = excluded.message,
+         attempts = d.attempts + excluded.attempts, last_failed_at = excluded.last_failed_at,
          due_at = excluded.last_failed_at
                   + case when excluded.sqlstate = '57014' then interval '0'
-                         else publish.backoff(attempts => d.attempts + 1,
+                         else publish.backoff(attempts => d.attempts + excluded.attempts,
                                               backoff_min => '10 seconds',
                                               backoff_max => '1 hour') end
 $$;
 comment on function publish.defer(publish.mark[], text, text, text) is
   'Puts marks into publish.deferred: locked ones for two seconds, failed ones for 10 s, doubled '
-  'with each failure, at most 1 h, those that stopped a drain (57014) for the next drain but one. '
-  'Of several marks of a key the newest.';
+  'with each failure, at most 1 h, those that stopped a drain (57014) for the next drain but one; '
+  'aside: so too, but never tried. Of several marks of a key the newest.';
 revoke all on function publish.defer(publish.mark[], text, text, text) from public;

@@ -30,6 +30,10 @@ begin
       v_size := greatest(cardinality(v_batch.marks) / 2, v_batch.first);
     end if;
   end loop;
+  if cardinality(v_hold.aside) > 0 then
+    perform publish.defer(marks => v_hold.aside, reason => 'aside', sqlstate => '57014',
+                          message => 'waits because a drain did not get through with its kind');
+  end if;
   if cardinality(v_hold.locked) > 0 then
     perform publish.defer(marks => v_hold.locked, reason => 'locked');
   end if;

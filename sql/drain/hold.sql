@@ -2,12 +2,14 @@
 create or replace function publish.hold(
   batch publish.drain_batch,
   out held publish.mark[],
+  out aside publish.mark[],
   out locked publish.mark[],
   out kinds publish.kind[]
 )
 language plpgsql
 as $$
 declare
+  v_suspects text[] := publish.suspects(hold.batch);
   v_name text;
   v_kind publish.kind;
   v_read record;
@@ -15,6 +17,11 @@ declare
   v_lookups int[] := array[]::int[];
 begin
   hold.held := publish.absorb(hold.batch);
+  hold.aside := '{}';
+  if v_suspects <> '{}' then
+    hold.aside := array(select m from unnest(hold.held) m where m.kind = any (v_suspects));
+    hold.held := array(select m from unnest(hold.held) m where m.kind <> all (v_suspects));
+  end if;
   hold.locked := '{}';
   hold.kinds := '{}';
   for v_name in select distinct m.kind collate "C" from unnest(hold.held) m loop
@@ -56,5 +63,6 @@ comment on function publish.hold(publish.drain_batch) is
   'The batch''s marks that can be read now (held): their projections are ready, and no table that '
   'these or the lookups read is replaced before the transaction ends. locked: the marks for which '
   'that could not be had, or whose projection another session makes. kinds: of the held ones; '
-  'without a number where it is not defined. Those that publish.absorb takes are in neither.';
+  'without a number where it is not defined. aside: those that must not be read in this drain, as '
+  'publish.suspects says. Those that publish.absorb takes are nowhere.';
 revoke all on function publish.hold(publish.drain_batch) from public;

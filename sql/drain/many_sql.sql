@@ -28,7 +28,7 @@ as $$
         '         from unnest(marks) m) u', k.texts, k.named, many_sql.kind.key) end as dirty,
       case when k.is_single then format(
         'select %s as source_id, to_jsonb(v.*) as payload, count(*) over w as copies,'
-        ' row_number() over w as copy from %s v where %s any (v_keys)'
+        ' row_number() over w as copy from %s v where %s any (given.v_keys)'
         ' window w as (partition by %s)', k.source_id, k.view, k.compared, k.refs)
       else format(
         'select s.*, count(*) over w as copies, row_number() over w as copy'
@@ -50,6 +50,6 @@ as $$
     from many m
 $$;
 comment on function publish.many_sql(publish.kind) is
-  'SQL of the entries of any number of marks of a kind; v_keys: those of a key of one column. '
-  'Errors: PT404 when the view or a key column is missing.';
+  'SQL of the entries of any number of marks of a kind; given.v_keys: those of a key of one '
+  'column. Errors: PT404 when the view or a key column is missing.';
 revoke all on function publish.many_sql(publish.kind) from public;

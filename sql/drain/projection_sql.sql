@@ -1,5 +1,6 @@
 -- One key of one column that mark and view spell alike, the usual case of a trickle, needs neither
--- sort nor join.
+-- sort nor join. v_keys is qualified where the view is read: it may have a column of that name. An
+-- array, because a variable cannot be of a domain that is NOT NULL.
 create or replace function publish.projection_sql(kind publish.kind) returns text
 language sql
 stable
@@ -7,8 +8,8 @@ as $$
   select case when count(*) > 1
               then format('begin return %s; end', publish.many_sql(projection_sql.kind))
   else format($sql$
+<<given>>
 declare
-  v_key %1$s;
   v_keys %1$s[];
   v_ids text[];
   v_payloads jsonb[];
@@ -16,14 +17,14 @@ declare
   v_fault text;
 begin
   if cardinality(marks) = 1 then
-    v_key := marks[1].source_id;
+    v_keys := array[marks[1].source_id]::%1$s[];
     select array_agg(s.source_id), array_agg(s.payload) into v_ids, v_payloads
       from (select %2$s as source_id, to_jsonb(v.*) as payload
-              from %3$s v where %4$s v_key limit 2) s;
-    if v_ids is null or v_ids = array[v_key::text] then
+              from %3$s v where %4$s given.v_keys[1] limit 2) s;
+    if v_ids is null or v_ids = v_keys::text[] then
       v_payload := v_payloads[1];
       v_fault := %5$s;
-      return array[row(marks[1], v_key::text, case when v_fault is null then v_payload end,
+      return array[row(marks[1], v_keys[1]::text, case when v_fault is null then v_payload end,
                        case when v_fault is null
                             then sha256(convert_to(v_payload::text, 'UTF8')) end,
                        v_payload is null, case when v_fault is not null then 'PT422' end,

@@ -25,7 +25,8 @@ declare
   v_next publish.drain;
   v_is_stopped boolean;
 begin
-  perform publish.check_batch(publish_drain.batch);
+  perform publish.check_batch(publish_drain.batch),
+          set_config('publish.began', v_began::text, true);
   perform publish.check_read_committed('publish_drain', 'its lock');
   if current_setting('publish.stopped', true) = 'on' or not publish.try_writer_lock() then
     return query

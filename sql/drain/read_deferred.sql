@@ -1,6 +1,7 @@
 -- Marks with which a drain did not get through (57014) come by themselves, and of one kind: one of
 -- them may stop the drain again. The more often they were tried, the fewer come together. The time
--- is a variable because clock_timestamp() in a query is no condition of an index.
+-- is a variable because clock_timestamp() in a query is no condition of an index. 64 MB at most, as
+-- in publish.read_outbox.
 create or replace function publish.read_deferred(size int, slow boolean) returns publish.drain_batch
 language plpgsql
 as $$
@@ -35,6 +36,14 @@ begin
        limit read_deferred.size
          for update skip locked);
   end if;
+  v_batch.due := array(
+    select s.deferred_id
+      from (select d.deferred_id, d.n, d.n = 1 or sum(publish.size_of(r.payload)::bigint
+                   + publish.size_of(r.headers)) over (order by d.n) <= 64 * 1024 * 1024 as fits
+              from unnest(v_batch.due) with ordinality as d (deferred_id, n)
+              join publish.deferred r on r.deferred_id = d.deferred_id) s
+     where s.fits
+     order by s.n);
   select coalesce(array_agg(row(d.kind, d.source_id, d.n,
                                 case when d.payload is null and not d.deleted then null
                                      else coalesce(d.payload_no,

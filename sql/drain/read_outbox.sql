@@ -1,6 +1,6 @@
 -- Rows come in (xid, seq) order, our own transaction's last, and a row of many keys is as many
--- marks, never cut: the first may so be larger than the batch. 64 MB of payload is a full batch
--- too, so that arrays of large payloads stay far below PostgreSQL's 1 GB.
+-- marks, never cut: the first may so be larger than the batch. 64 MB of payload and headers is a
+-- full batch too, so that arrays of them stay far below PostgreSQL's 1 GB.
 create or replace function publish.read_outbox(state publish.drain, size int)
 returns publish.drain_batch
 language plpgsql
@@ -28,11 +28,8 @@ begin
       select o.*,
              row_number() over w = 1
              or sum(cardinality(o.source_ids)) over w <= read_outbox.size
-                and sum(case when o.payload is null then 0
-                             when pg_column_size(o.payload) < 2000
-                                  and pg_column_compression(o.payload) is null
-                             then pg_column_size(o.payload)
-                             else pg_column_size(array[o.payload]) end) over w
+                and sum(publish.size_of(o.payload)
+                        + publish.size_of(o.headers)::bigint * cardinality(o.source_ids)) over w
                     <= 64 * 1024 * 1024 as fits
         from publish.undrained(drained => (read_outbox.state).drained,
                                partial_xid => (read_outbox.state).partial_xid,

@@ -8,7 +8,7 @@ as $$
          'Let the view show the key as a plain column that is indexed, without a cast.'
     from publish.check_kind(audit_key.kind) k
    cross join lateral (
-     select string_agg(format('%s %s any (''{NULL}''::%s[])', c.ref, c.equals, c.type), ' and ')
+     select string_agg(format('%s %s any (''{}''::%s[])', c.ref, c.equals, c.type), ' and ')
               as is_one
        from publish.key_columns(k.kind) c) c
    cross join lateral publish.read_plan(format('select to_jsonb(v.*) from %s v', k.view)) whole

@@ -31,9 +31,9 @@ as $$
     from publish.capture c
     join read r on r.relid = publish.captured_table(c.capture_id)
    where c.kind = audit_tables.kind and c.columns is not null and r.name is not null
-     and not exists (select from pg_attribute a -- no trigger sees a virtual column
-                      where a.attrelid = r.relid and a.attname = r.name
-                        and a.attgenerated = 'v')
+     and not publish.is_derived(
+               relation => r.relid, name => r.name,
+               columns => array(select publish.watched_columns(c.capture_id)))
      and r.name not in (select w.name from publish.watched_columns(c.capture_id) as w (name))
    group by r.relid
 $$;

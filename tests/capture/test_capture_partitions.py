@@ -351,3 +351,28 @@ def test_whoever_owns_the_table_later_makes_and_attaches_partitions_and_their_ro
         assert marked(visits) == ["7", "8", "9"]
     finally:
         visits.execute("reset role; drop owned by later cascade; drop role later")
+
+
+def test_a_cast_from_a_partitions_rows_gains_its_owner_nothing(db):
+    """PostgreSQL takes a user's implicit cast before inheritance."""
+    db.execute(
+        "create role bob; grant create on schema public to bob; set role bob;"
+        "create table item (id int primary key, region text) partition by range (id); reset role;"
+        "create table seen (who text, refused text); grant all on seen to public;"
+        "select publish_define('item', 'item');"
+        "select publish_capture('item', 'item', columns => '{region}'); set role bob;"
+        "create table part partition of item for values from (1) to (9);"
+        "create function evil(part) returns item language plpgsql as $$ begin"
+        "  begin"
+        "    insert into public.seen values (current_user, null);"
+        "  exception when read_only_sql_transaction then null; end;"
+        "  return row(($1).id, ($1).region)::public.item; end $$;"
+        "create cast (part as item) with function evil(part) as implicit"
+    )
+    try:
+        db.execute("insert into item values (1, 'a'), (2, 'b'); update item set region = 'c'")
+        db.execute("reset role")
+        assert db.execute("select who from seen").fetchall() == []
+        assert marked(db, "item") == ["1", "2"]
+    finally:
+        db.execute("reset role; drop owned by bob cascade; drop role bob")

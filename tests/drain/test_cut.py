@@ -104,3 +104,28 @@ def test_a_payload_larger_than_that_is_a_batch_of_its_own(db):
     db.execute("select publish_enqueue('note', 'a', to_jsonb(repeat('x', 65 * 1024 * 1024)))")
     enqueue(db, "note", "b", "1")
     assert one(db, READ) == 1
+
+
+def test_due_payloads_of_more_than_64_mb_are_several_batches(db):
+    """An array of them all could be larger than PostgreSQL can make."""
+    db.execute(
+        "select publish_enqueue('note', n::text, to_jsonb(repeat('x', 150000)),"
+        " available_at => clock_timestamp() + interval '1 hour') from generate_series(1, 450) n;"
+        "update publish.deferred set due_at = now()"
+    )
+    assert drain(db).published == 447
+    assert drain(db).published == 3
+
+
+def test_marks_with_headers_are_counted_with_them(db):
+    db.execute(
+        "create table thing (id int primary key);"
+        "select publish_define('thing', 'thing'), publish_capture('thing', 'thing');"
+        "select set_config('publish.headers',"
+        " jsonb_build_object('baggage', string_agg(md5(n::text), ''))::text, false)"
+        " from generate_series(1, 450) n;"
+        "insert into thing select generate_series(1, 20000)"
+    )
+    assert 3000 < drain(db, 20000).published < 6000
+    drain_all(db, 20000)
+    assert one(db, "select count(*) from publish.published") == 20000

@@ -1,6 +1,7 @@
 """A key has one row in the feed, however it is spelled and whatever its type."""
 
-from helpers import check_feed, drain, drain_all, enqueue, feed, quarantine, row
+import pytest
+from helpers import check_feed, drain, drain_all, enqueue, feed, one, quarantine, row
 
 UUID = "0189c2a8-53c9-7fff-8abc-0123456789ab"
 OTHER_UUID = "1189c2a8-53c9-7fff-8abc-0123456789ab"
@@ -202,3 +203,66 @@ def test_a_view_may_use_any_column_name(db):
         payload = {column: 1, "other": 2, "third": 3}
         assert feed(db, column) == {"1": payload}
         assert feed(db, f"{column} 2") == {'["1", "2"]': payload}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter type mood rename to feeling",
+        "alter type mood set schema elsewhere",
+        "alter type mood rename value 'ok' to 'fine'",
+        "alter schema public rename to private; alter schema private rename to public",
+    ],
+)
+def test_a_key_whose_type_is_renamed_or_moved_goes_on(db, change):
+    db.execute(
+        "create schema elsewhere; grant usage on schema elsewhere to publish_projector;"
+        "create type mood as enum ('sad', 'ok');"
+        "create table person (id mood primary key, n int);"
+        "select publish_define('person', 'person'), publish_capture('person', 'person');"
+        "insert into person values ('sad', 1)"
+    )
+    drain_all(db)
+    db.execute(change)
+    db.execute("update person set n = 2")
+    drain_all(db)
+    assert feed(db, "person") == {"sad": {"id": "sad", "n": 2}}
+    assert quarantine(db) == {}
+
+
+NAMES = """v_key v_keys given marks m source_id payload v d s dirty v_ids v_payload v_fault mark seq
+copies copy deleted"""
+
+
+@pytest.mark.parametrize("name", NAMES.split())
+@pytest.mark.parametrize("key", ["id", "name"])
+def test_a_column_may_have_any_name(db, name, key):
+    """Also one that the functions made of the view use themselves."""
+    db.execute(
+        f"create table thing (id int not null, {name} int not null);"
+        f"select publish_define('thing', 'thing', '{{{name if key == 'name' else key}}}'),"
+        f" publish_capture('thing', 'thing', columns => '{{{name},id}}');"
+        f"insert into thing values (1, 7), (2, 8)"
+    )
+    drain_all(db)
+    assert len(feed(db, "thing")) == 2
+    db.execute(f"update thing set {name} = 70 where id = 1")
+    drain_all(db)
+    at = "70" if key == "name" else "1"
+    assert feed(db, "thing")[at] == {"id": 1, name: 70}
+    assert len(feed(db, "thing")) == 2
+    assert one(db, "select stale + missing + surplus from publish_verify('thing')") == 0
+
+
+def test_a_key_of_a_domain_that_is_not_null_is_published(db):
+    db.execute(
+        "create domain number as int not null; create table thing (id number primary key, n int);"
+        "select publish_define('thing', 'thing'), publish_capture('thing', 'thing');"
+        "insert into thing values (1, 1), (2, 2)"
+    )
+    drain_all(db)
+    assert feed(db, "thing") == {"1": {"id": 1, "n": 1}, "2": {"id": 2, "n": 2}}
+    db.execute("update thing set n = 3 where id = 1; delete from thing where id = 2")
+    drain_all(db)
+    assert feed(db, "thing") == {"1": {"id": 1, "n": 3}}
+    assert db.execute("select * from publish_audit()").fetchall() == []

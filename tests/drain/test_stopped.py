@@ -622,3 +622,35 @@ def test_a_page_of_a_walk_that_stops_the_drain_is_halved_and_others_go_on(
     assert timeouts(calls(cron)) == 0
     assert len(feed(db, "item")) == 100
     assert one(db, "select walks from publish_status()") == 0
+
+
+def test_new_keys_of_a_kind_that_hangs_do_not_hold_up_another_kind(
+    db: Connection, cron: Connection
+) -> None:
+    """Between two calls from cron there is always a new one of both kinds."""
+    db.execute(
+        "create or replace function gate(key int) returns int language plpgsql as"
+        " $$ begin perform pg_sleep(case when key < 1000 then 30 else 0 end); return key; end $$"
+    )
+    for n in range(1, 13):
+        db.execute("insert into item values (%s)", [n])
+        db.execute("insert into other values (%s)", [n])
+        call(cron)
+        assert n - len(feed(db, "other")) <= 2  # at most two calls after it was written
+    assert feed(db, "item") == {}
+    db.execute("create or replace function gate(key int) returns int language sql return key")
+    for _ in range(40):
+        call(cron)
+        db.execute("update publish.deferred set due_at = now() where sqlstate = '57014'")
+    assert len(feed(db, "item")) == len(feed(db, "other")) == 12
+    assert quarantine(db) == {}
+
+
+def test_what_came_before_in_the_same_message_is_no_time_of_the_drain(
+    db: Connection, cron: Connection
+) -> None:
+    """statement_timeout counts from the statement, statement_timestamp() from the message."""
+    db.execute("insert into other select generate_series(1, 1000)")
+    for _ in range(4):
+        cron.execute("select pg_sleep(0.3); select pg_sleep(0.3); select publish_drain(500)")
+    assert len(feed(db, "other")) == 1000

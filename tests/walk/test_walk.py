@@ -255,3 +255,19 @@ def test_a_walk_of_a_kind_that_was_published_under_another_key_marks_the_old_key
     things.execute("select publish_define('thing', 'by_name', key => '{id}')")
     drain_all(things)
     assert live(things) == {"1", "2", "3", "4", "5"}
+
+
+def test_a_walk_that_fails_is_tried_once_however_often_it_was_asked_for(things: Connection) -> None:
+    """A row trigger asks for one at each row whose key fails."""
+    things.execute("insert into thing values (1, 'one', false)")
+    things.execute("create function never() returns int volatile language plpgsql as"
+                   " $$ begin raise notice 'asked'; return 1 / 0; end $$")  # fmt: skip
+    things.execute("create view fails as select id + never() as id from thing")
+    things.execute("select publish_define('fails', 'fails')")
+    things.execute("select publish.request_walk('fails', 'again') from generate_series(1, 1000)")
+    asked: list[str] = []
+    things.add_notice_handler(lambda notice: asked.append(notice.message_primary or ""))
+    for _ in range(3):
+        drain(things)
+    assert asked.count("asked") <= 2
+    assert one(things, "select count(*) from publish.walk where kind = 'fails'") == 1
