@@ -1,10 +1,17 @@
-create or replace function publish.lock_job_to_start(id text) returns publish.job
+create or replace function publish.lock_job_to_start(id text) returns text
 language plpgsql
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
   v_job publish.job;
 begin
+  if publish.return_lost_jobs(null, lock_job_to_start.id) > 0 then
+    select j.* into v_job from publish.job j where j.id = lock_job_to_start.id;
+    if v_job.status = 'ignored' then
+      return null; -- an error would undo the verdict
+    end if;
+  end if;
   select j.* into v_job
     from publish.job j
    where j.id = lock_job_to_start.id
@@ -35,12 +42,20 @@ begin
                                  where e.id = v_job.id
                                  order by e.error_id desc
                                  limit 1), 'none')),
-      hint = 'Mend the cause, then: publish_job_retry(id).';
+      hint = 'Remove the cause, then: publish_job_retry(id).';
   end if;
-  return v_job;
+  if exists (select from publish.job_limit m where m.kind = v_job.kind)
+     and publish.kinds_with_room(array[v_job.kind]) = '{}' then
+    raise exception 'as many jobs of this kind run as may' using
+      errcode = 'PT423',
+      detail = format('job %L, kind %L', v_job.id, v_job.kind),
+      hint = 'Try again later, or raise the limit: publish_job_limit(kind, max_running).';
+  end if;
+  return v_job.id;
 end
 $$;
 comment on function publish.lock_job_to_start(text) is
-  'The job, its row locked to the end of the transaction. Errors: PT404 no such job, PT410 it is '
-  'ignored, PT423 it runs, or another session holds its row.';
+  'Its id, its row locked to the end of the transaction; null if its last attempt was just found '
+  'lost. Errors: PT404 no such job, PT410 it is '
+  'ignored, PT423 it runs, another session holds its row, or its kind is at its limit.';
 revoke all on function publish.lock_job_to_start(text) from public;

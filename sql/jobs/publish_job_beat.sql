@@ -6,7 +6,8 @@ create or replace function public.publish_job_beat(
   id text,
   token bigint,
   data jsonb default null,
-  lease interval default null
+  lease interval default null,
+  progress boolean default false
 ) returns timestamptz
 language plpgsql
 security definer
@@ -47,7 +48,11 @@ begin
          data = case when publish_job_beat.data is null then j.data
                      else j.data || publish_job_beat.data end,
          saved_at = case when publish_job_beat.data is null then j.saved_at
-                         else clock_timestamp() end
+                         else clock_timestamp() end,
+         attempts = case when publish_job_beat.progress
+                              and (publish_job_beat.data is null
+                                   or j.data || publish_job_beat.data <> j.data)
+                         then 0 else j.attempts end
    where j.id = publish_job_beat.id and j.token = publish_job_beat.token
      and j.status = 'running' and j.due_at > clock_timestamp()
   returning j.* into v_job;
@@ -64,13 +69,15 @@ begin
   return v_job.due_at;
 end
 $$;
-comment on function public.publish_job_beat(text, bigint, jsonb, interval) is
+comment on function public.publish_job_beat(text, bigint, jsonb, interval, boolean) is
   'Extends the lease by lease (default: as it was started) and returns until when it runs now; '
   'null, without data, while another transaction holds the job''s row: then nobody can take it. '
-  'data, a JSON object, is merged into the job''s: progress that a later run goes on from. '
+  'data, a JSON object, is merged into the job''s: a later run goes on from it. progress: the job '
+  'got further, so that the attempts until now are not counted any more; with data, only if that '
+  'changes the job''s. '
   'In a transaction: a session that is idle in it for longer than the lease is ended from now on. '
   'Errors: PT409 the lease ran out or another worker has the job, PT404 no such job, PT400 bad '
   'argument.';
-revoke all on function public.publish_job_beat(text, bigint, jsonb, interval) from public;
-grant execute on function public.publish_job_beat(text, bigint, jsonb, interval)
+revoke all on function public.publish_job_beat(text, bigint, jsonb, interval, boolean) from public;
+grant execute on function public.publish_job_beat(text, bigint, jsonb, interval, boolean)
   to publish_worker, publish_admin;

@@ -15,8 +15,8 @@ begin
   update publish.job j
      set status = 'succeeded',
          attempts = 0,
-         losses = 0,
-         lost_hash = null,
+         setbacks = 0,
+         round = j.round + 1,
          due_at = null,
          finished_at = clock_timestamp(),
          data = case when publish_job_done.data is null then j.data

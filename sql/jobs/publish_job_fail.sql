@@ -16,11 +16,15 @@ declare
   v_job publish.job;
 begin
   update publish.job j
-     set status = case when j.attempts >= j.max_attempts then 'ignored' else 'failed' end,
-         due_at = case when j.attempts < j.max_attempts
+     set status = case when greatest(j.attempts, 1) >= j.max_attempts then 'ignored'
+                       else 'failed' end,
+         attempts = greatest(j.attempts, 1),
+         due_at = case when greatest(j.attempts, 1) < j.max_attempts
                        then clock_timestamp()
-                            + publish.backoff(attempts => j.attempts, backoff_min => j.backoff_min,
-                                              backoff_max => j.backoff_max) end,
+                            + publish.backoff(
+                                attempts => j.setbacks + 1, backoff_min => j.backoff_min,
+                                backoff_max => j.backoff_max) end,
+         setbacks = j.setbacks + 1,
          finished_at = clock_timestamp()
    where j.id = publish_job_fail.id and j.token = publish_job_fail.token
      and j.status = 'running' and j.due_at > clock_timestamp()
@@ -42,8 +46,9 @@ $$;
 comment on function public.publish_job_fail(text, bigint, text, text, text) is
   'This attempt failed. error: SQLSTATE or type of the exception. Keeps error, message (the first '
   '10,000 characters) and traceback (the last 20,000). Returns the new status, and when the job '
-  'will be due again: failed, or ignored (null) after max_attempts. Errors: PT409 the lease ran '
-  'out or another worker has the job, PT404 no such job.';
+  'will be due again: failed, or ignored (null) after max_attempts since the last progress; a run '
+  'that fails after progress counts as one. Errors: PT409 the lease ran out or another worker has '
+  'the job, PT404 no such job.';
 revoke all on function public.publish_job_fail(text, bigint, text, text, text) from public;
 grant execute on function public.publish_job_fail(text, bigint, text, text, text)
   to publish_worker, publish_admin;

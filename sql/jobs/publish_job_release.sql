@@ -8,7 +8,7 @@ declare
   v_held boolean;
 begin
   update publish.job j
-     set status = 'pending', attempts = j.attempts - 1, due_at = clock_timestamp()
+     set status = 'pending', attempts = greatest(j.attempts - 1, 0), due_at = clock_timestamp()
    where j.id = publish_job_release.id and j.token = publish_job_release.token
      and j.status = 'running' and j.due_at > clock_timestamp()
   returning coalesce(j.pid = pg_backend_pid(), false) into v_held;

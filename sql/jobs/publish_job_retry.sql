@@ -27,7 +27,7 @@ begin
       hint = 'Wait until it has ended; what is cancelled ends at its next save.';
   end if;
   update publish.job j
-     set status = 'pending', attempts = 0, losses = 0, lost_hash = null,
+     set status = 'pending', attempts = 0, setbacks = 0,
          due_at = clock_timestamp(), finished_at = null
    where j.id = v_job.id;
 end

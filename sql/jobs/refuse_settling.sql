@@ -18,6 +18,13 @@ begin
       detail = format('job %L', left(refuse_settling.id, 60)),
       hint = 'Pass id and token as publish_job_start returned them.';
   end if;
+  if v_job.status = 'ignored' and v_job.token = refuse_settling.token and v_job.due_at is not null
+  then
+    raise exception 'this job was cancelled' using
+      errcode = 'PT409',
+      detail = format('job %L, at %s', v_job.id, v_job.finished_at),
+      hint = 'Stop. publish_job_retry(id) has it started again.';
+  end if;
   raise exception 'this run has lost its job' using
     errcode = 'PT409',
     detail = format('job %L, token %s; it is %s, token %s, worker %L, %s', v_job.id,
@@ -28,5 +35,6 @@ begin
 end
 $$;
 comment on function publish.refuse_settling(text, bigint) is
-  'Raises PT409, or PT404 if there is no such job, and lets go of this run''s advisory lock.';
+  'Raises PT409, also for a job that was cancelled, or PT404 if there is no such job, and lets go '
+  'of this run''s advisory lock.';
 revoke all on function publish.refuse_settling(text, bigint) from public;

@@ -4,9 +4,13 @@
 -- Lost runs are started ever further apart, whatever they saved: a job that kills its workers must
 -- not keep them busy. What ran for longer than that wait goes on at once.
 create or replace function publish.return_lost_jobs(kinds text[], id text default null) returns int
-language sql
+language plpgsql
 set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
+declare
+  v_returned int;
+begin
   with running as materialized (
     select j.id, j.token, j.due_at > clock_timestamp() as unlocked
       from publish.job j
@@ -22,50 +26,39 @@ as $$
                     and l.granted and d.datname = current_database()))
   ),
   lost as materialized (
-    select j.id, j.attempts, j.worker, r.unlocked, h.hash, h.further,
-           j.attempts >= j.max_attempts and not h.further as exhausted
+    select j.id, j.attempts, j.worker, r.unlocked, j.attempts >= j.max_attempts as exhausted
       from publish.job j
       join running r on r.id = j.id
-     cross join lateral (
-       select d.hash,
-              coalesce(j.saved_at >= j.started_at, false)
-                and d.hash is distinct from j.lost_hash as further
-         from sha256(convert_to(j.data::text, 'UTF8')) as d (hash)
-     ) h
      where j.token = r.token and j.status = 'running'
        and (r.unlocked or j.due_at <= clock_timestamp())
        for no key update of j skip locked
   ),
   written as (
     insert into publish.job_error (id, attempt, error, message, worker)
-    select l.id, l.attempts, 'lost',
+    select l.id, greatest(l.attempts, 1), 'lost',
            case when l.unlocked then 'its session ended' else 'its lease ran out' end, l.worker
       from lost l
-  ),
-  returned as (
-    update publish.job j
-       set status = case when l.exhausted then 'ignored' else 'failed' end,
-           attempts = j.attempts - case when l.further then 1 else 0 end,
-           losses = j.losses + 1,
-           lost_hash = l.hash,
-           due_at = case
-             when l.exhausted then null
-             when j.losses = 0 then clock_timestamp()
-             else greatest(clock_timestamp(),
-                           j.started_at + publish.backoff(
-                             attempts => j.losses, backoff_min => j.backoff_min,
-                             backoff_max => j.backoff_max)) end,
-           finished_at = case when l.exhausted then clock_timestamp() end
-      from lost l
-     where j.id = l.id
-    returning 1
   )
-  select count(*)::int from returned
+  update publish.job j
+     set status = case when l.exhausted then 'ignored' else 'failed' end,
+         setbacks = j.setbacks + 1,
+         due_at = case
+           when l.exhausted then null
+           when j.setbacks = 0 then clock_timestamp()
+           else greatest(clock_timestamp(),
+                         j.started_at + publish.backoff(
+                           attempts => j.setbacks, backoff_min => j.backoff_min,
+                           backoff_max => j.backoff_max)) end,
+         finished_at = case when l.exhausted then clock_timestamp() end
+    from lost l
+   where j.id = l.id;
+  get diagnostics v_returned = row_count;
+  return v_returned;
+end
 $$;
 comment on function publish.return_lost_jobs(text[], text) is
   'Runs of these kinds, or of this job, whose lease ran out or whose session, and with it their '
-  'advisory lock, is gone: failed with error "lost". The first since the last success is due at '
-  'once; after that a start comes at the earliest the backoff of that many losses after the last '
-  'start. One that left the data as the lost run before it counts as an attempt; when it was the '
-  'last, the job is ignored. Returns how many.';
+  'advisory lock, is gone: failed with error "lost"; ignored if max_attempts were started since '
+  'the last progress. The first since the last success is due at once; after that a start comes '
+  'at the earliest the backoff of that many setbacks after the last start. Returns how many.';
 revoke all on function publish.return_lost_jobs(text[], text) from public;

@@ -1,5 +1,5 @@
 -- A position counts only for what it was taken under: the same definition, the same wish to repair.
--- A run that is lost before its first page has got no further, though its data is new.
+-- Its data is new then, which is no progress.
 create or replace function publish.begin_verify(
   id text,
   token bigint,
@@ -42,11 +42,6 @@ begin
                         'after', null, 'done', 0, 'under', v_under,
                         'total', publish.estimated_keys(v_data ->> 'kind'),
                         'since', clock_timestamp()) end);
-  if not v_goes_on then
-    update publish.job j
-       set lost_hash = sha256(convert_to(j.data::text, 'UTF8'))
-     where j.id = v_job.id and j.token = v_job.token;
-  end if;
   return v_goes_on;
 end
 $$;

@@ -7,7 +7,8 @@ select is(pg_get_function_arguments('publish_job_add'::regproc),
           'run_at timestamp with time zone DEFAULT NULL::timestamp with time zone, '
           'priority integer DEFAULT 0, max_attempts integer DEFAULT 10, '
           'backoff_min interval DEFAULT ''00:00:10''::interval, '
-          'backoff_max interval DEFAULT ''01:00:00''::interval', 'arguments and defaults');
+          'backoff_max interval DEFAULT ''01:00:00''::interval, '
+          'unique_for interval DEFAULT NULL::interval', 'arguments and defaults');
 select is(publish_job_add('a', 'export', '{"n": 1}'), true, 'a new id is added');
 select results_eq(
   $$select j.kind, j.status, j.data, j.priority::int, j.attempts, j.max_attempts,

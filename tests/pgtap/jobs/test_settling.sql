@@ -24,17 +24,18 @@ select isnt(pg_temp.run('beat'), null, 'a job runs');
 select cmp_ok(publish_job_beat('beat', pg_temp.token('beat')), '<=',
               clock_timestamp() + '1 minute', 'a beat extends by the lease it was started with');
 select results_eq(
-  $$select j.status, j.beat_at is not null, j.saved_at, j.data from publish.job j
+  $$select j.status, j.beat_at is not null, j.attempts, j.data from publish.job j
      where j.id = 'beat'$$,
-  $$values ('running', true, null::timestamptz, '{"a": 1}'::jsonb)$$, 'and saves nothing');
+  $$values ('running', true, 1, '{"a": 1}'::jsonb)$$, 'and saves nothing');
 select cmp_ok(publish_job_beat('beat', pg_temp.token('beat'), lease => '1 hour'), '>',
               clock_timestamp() + '59 minutes', 'or by the one it is given');
 select cmp_ok(publish_job_beat('beat', pg_temp.token('beat')), '>',
               clock_timestamp() + '59 minutes', 'which stays');
 select lives_ok($$select publish_job_beat('beat', pg_temp.token('beat'), '{"b": 2}')$$, 'with data');
 select lives_ok($$select publish_job_beat('beat', pg_temp.token('beat'), '{"a": 3}')$$, 'and more');
-select results_eq($$select j.data, j.saved_at is not null from publish.job j where j.id = 'beat'$$,
-                  $$values ('{"a": 3, "b": 2}'::jsonb, true)$$, 'it is merged into the job''s');
+select results_eq($$select j.data, j.attempts from publish.job j where j.id = 'beat'$$,
+                  $$values ('{"a": 3, "b": 2}'::jsonb, 1)$$,
+                  'it is merged into the job''s, and is no progress by itself');
 select throws_ok($$select publish_job_beat('beat', pg_temp.token('beat'), '[]')$$, 'PT400', null,
                  'data that is no object');
 select throws_ok($$select publish_job_beat('beat', pg_temp.token('beat'),

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(475);
+select plan(525);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -82,6 +82,13 @@ insert into api values
   ($$select pg_temp.reach('select publish_job_retry(''none'')')$$,                '   a'),
   ($$select pg_temp.reach('select publish_job_errors(''none'')')$$,               '  ka'),
   ($$select publish_jobs()$$,                                 '  ka'),
+  ($$select pg_temp.reach('select publish_job_step(''none'', 1, ''s'')')$$,       '  ka'),
+  ($$select pg_temp.reach('select publish_job_steps(''none'')')$$,                '  ka'),
+  ($$select publish_job_limit('none', null)$$,                '   a'),
+  ($$select publish_job_limits()$$,                           '  ka'),
+  ($$select publish_job_schedule('none', 'k', '* * * * *')$$, '   a'),
+  ($$select pg_temp.reach('select publish_job_unschedule(''none'')')$$,           '   a'),
+  ($$select publish_job_schedules()$$,                        '  ka'),
   ($$select publish_job_prune()$$,                            '  ka'),
   ($$select publish_define('other')$$,                        '   a'),
   ($$select publish_backfill('article')$$,                    '  ka'),
