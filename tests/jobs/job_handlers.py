@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from threading import Event
 
@@ -139,3 +140,63 @@ def cancelled(conn: Connection, job: Job) -> None:
 @jobs.handler("reads")
 def reads(conn: Connection, job: Job) -> None:
     conn.execute("insert into done values (%s, %s)", [job.id, str(job.data)])
+
+
+@jobs.handler("poison")
+def poison(conn: Connection, job: Job) -> None:
+    """Kills its process, in the way that data.how says, once the neighbours named run."""
+    for other in job.data.get("beside", []):
+        while not any(row["id"] == other for row in jobs.activity(conn)):
+            NEVER.wait(0.01)
+    match job.data["how"]:
+        case "abort":
+            os.abort()
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(int(job.data["code"]))
+
+
+@jobs.handler("steps")
+def steps(conn: Connection, job: Job) -> None:
+    """Three steps; dies after the second one, the first time."""
+
+    def charge() -> dict[str, object]:
+        conn.execute("insert into done values (%s, 'charge')", [job.id])
+        return {"receipt": 7, "at": [1, 2]}
+
+    def mail() -> None:
+        conn.execute("insert into done values (%s, 'mail')", [job.id])
+
+    receipt = job.step("charge", charge)
+    job.step("mail", mail)
+    if job.data.get("dies") and "died" not in job.data:
+        job.save(died=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.update(receipt=receipt)
+
+
+@jobs.handler("checks")
+def checks(conn: Connection, job: Job) -> None:
+    """Saves nothing; only asks whether to go on."""
+    conn.execute("insert into done values (%s, 'begin')", [job.id])
+    while True:
+        job.check()
+        NEVER.wait(0.01)
+
+
+@jobs.handler("forks")
+def forks(conn: Connection, job: Job) -> None:
+    """Its child ends in the way that data.child says, before it does."""
+    child = os.fork()
+    if child == 0:
+        if job.data["child"] == "returns":
+            return
+        if job.data["child"] == "raises":
+            raise ValueError("of the child")
+        if job.data["child"] == "exits":
+            raise SystemExit(3)
+        job.save(by="child")
+    _, status = os.waitpid(child, 0)
+    job.save(exit=os.waitstatus_to_exitcode(status))
+    conn.execute("insert into done values (%s, 'parent')", [job.id])

@@ -14,6 +14,7 @@ from helpers import LOCKS, PATIENCE, one, pid, running_cluster, until
 
 from pgpublish import jobs
 from pgpublish.errors import ConnectionFailed, Locked, StaleToken
+from pgpublish.jobs.running import take
 from pgpublish.migrate import migrate
 
 
@@ -47,14 +48,20 @@ def errors(db: Connection, id: str = "j") -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("point", "saved", "begun"), [("start", None, 1), ("middle", "middle", 2), ("end", "end", 2)]
+    ("point", "saved", "counted", "begun"),
+    [("start", None, 1, 1), ("middle", "middle", 0, 2), ("end", "end", 0, 2)],
 )
 def test_a_job_whose_worker_was_killed_is_taken_over_at_once_and_once_from_what_it_saved(
-    db: Connection, connect: Connect, work: Background, point: str, saved: str | None, begun: int
+    db: Connection,
+    work: Background,
+    point: str,
+    saved: str | None,
+    counted: int,
+    begun: int,
 ) -> None:
     add(db, "j", "stuck", point=point)
     worker = work("stuck")
-    until(lambda: state(db) == ("running", saved, 1))
+    until(lambda: state(db) == ("running", saved, counted))
     until(lambda: one(db, "select state from publish.job_activity") == "idle")
     worker.kill()
     until(lambda: one(db, "select lock from publish.job_activity") == "lost")
@@ -75,7 +82,7 @@ def test_a_worker_paused_past_its_lease_cannot_settle_what_another_finished(
 ) -> None:
     add(db, "j", "paused")
     worker = work("paused", "--lease", "1")
-    until(lambda: state(db) == ("running", "paused", 1))
+    until(lambda: state(db) == ("running", "paused", 0))
     until(lambda: one(db, "select lease_left < interval '0' from publish.job_activity"))
     other = work("paused")
     assert outcome(other)["status"] == "succeeded"
@@ -91,7 +98,7 @@ def test_a_worker_paused_past_its_lease_cannot_settle_even_if_nobody_took_over(
 ) -> None:
     add(db, "j", "paused at the end")
     worker = work("paused at the end", "--lease", "1")
-    until(lambda: state(db) == ("running", "paused", 1))
+    until(lambda: state(db) == ("running", "paused", 0))
     until(lambda: one(db, "select lease_left < interval '0' from publish.job_activity"))
     first = one(db, "select token from publish.job")
     worker.send_signal(signal.SIGCONT)
@@ -209,11 +216,11 @@ def test_a_busy_queue_does_not_hide_lost_jobs(db: Connection, connect: Connect) 
     """Nothing idles here: a look at the locks comes with every 64th start all the same."""
     doomed = connect()
     add(db, "lost", "k")
-    assert jobs._start(doomed, "lost", None, "w", 3600) is not None
+    assert take(doomed, "lost", None, "w", 3600) is not None
     doomed.close()
     until(lambda: one(db, "select lock from publish.job_activity") == "lost")
     db.execute("select count(publish_job_add('j' || n, 'k')) from generate_series(1, 200) n")
-    taken = [job.id for _ in range(130) if (job := jobs._start(db, None, ["k"], "w", 60))]
+    taken = [job.id for _ in range(130) if (job := take(db, None, ["k"], "w", 60))]
     assert len(taken) == 130
     assert one(db, "select status from publish.job where id = 'lost'") == "failed"
 

@@ -14,6 +14,7 @@ from helpers import LOCKS, PATIENCE, one, until
 from pgpublish import jobs
 from pgpublish.embedded import Cluster
 from pgpublish.errors import Locked, StaleToken
+from pgpublish.jobs.running import take
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_the_job_of_a_killed_worker_is_taken_over_when_its_lease_ends_and_no_soo
     assert one(db, left)
     with pytest.raises(Locked), jobs.start(db, "j"):
         pass
-    assert jobs._start(db, None, ["saves"], "w", 60) is None
+    assert take(db, None, ["saves"], "w", 60) is None
     until(lambda: not one(db, left))
     saved = one(db, "select data -> 'n' from publish.job")
     with jobs.start(db, "j") as job:

@@ -9,15 +9,15 @@ import pytest
 from conftest import Connect, Connection
 from helpers import PATIENCE, begin, one
 
-from pgpublish import jobs
 from pgpublish.errors import Locked
+from pgpublish.jobs.running import take
 
 ROUNDS = 1000
 
 
 def by_id(conn: Connection) -> tuple[str, int] | None:
     try:
-        job = jobs._start(conn, "race", None, "w", 60)
+        job = take(conn, "race", None, "w", 60)
     except Locked:
         return None
     assert job is not None
@@ -25,7 +25,7 @@ def by_id(conn: Connection) -> tuple[str, int] | None:
 
 
 def by_kind(conn: Connection) -> tuple[str, int] | None:
-    job = jobs._start(conn, None, ["k"], "w", 60)
+    job = take(conn, None, ["k"], "w", 60)
     return None if job is None else (job.id, job.token)
 
 
@@ -73,7 +73,7 @@ def test_four_workers_take_each_of_many_jobs_once(connect: Connect, db: Connecti
 
     def take_all() -> list[str]:
         conn, taken = connect(), []
-        while (job := jobs._start(conn, None, ["k0", "k1", "k2"], "w", 60)) is not None:
+        while (job := take(conn, None, ["k0", "k1", "k2"], "w", 60)) is not None:
             taken.append(job.id)
             conn.execute("select publish_job_done(%s, %s)", [job.id, job.token])
         return taken
@@ -92,12 +92,12 @@ def test_a_start_that_is_not_committed_keeps_nobody_waiting(connect: Connect) ->
     first.execute("select publish_job_start('a')")
     second.execute("set lock_timeout = '1ms'")
     with pytest.raises(Locked):
-        jobs._start(second, "a", None, "w", 60)
-    job = jobs._start(second, None, ["k"], "w", 60)
+        take(second, "a", None, "w", 60)
+    job = take(second, None, ["k"], "w", 60)
     assert job is not None
     assert job.id == "b"
     first.rollback()
-    assert jobs._start(second, "a", None, "w", 60) is not None
+    assert take(second, "a", None, "w", 60) is not None
 
 
 def test_two_that_add_one_job_at_once_add_it_once(connect: Connect) -> None:
@@ -112,13 +112,13 @@ def test_a_run_settled_while_another_looks_for_lost_ones_is_not_taken(connect: C
     """done lets go of the advisory lock before it commits; its row is locked meanwhile."""
     owner, other = connect(), connect()
     other.execute("select publish_job_add('a', 'k')")
-    job = jobs._start(owner, "a", None, "w", 60)
+    job = take(owner, "a", None, "w", 60)
     assert job is not None
     owner.execute("begin")
     owner.execute("select publish_job_done('a', %s)", [job.token])
     assert one(other, "select lock from publish.job_activity") == "lost"
     assert one(other, "select publish.return_lost_jobs('{k}')") == 0
-    assert jobs._start(other, None, ["k"], "w", 60) is None
+    assert take(other, None, ["k"], "w", 60) is None
     owner.execute("commit")
     assert one(other, "select status from publish.job") == "succeeded"
 

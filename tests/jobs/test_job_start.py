@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from pgpublish import jobs
+from pgpublish.database import connect as open_connection
 from pgpublish.errors import (
     BadArgument,
     ConnectionFailed,
@@ -21,6 +22,8 @@ from pgpublish.errors import (
     Locked,
     StaleToken,
 )
+from pgpublish.jobs import job as job_room
+from pgpublish.jobs.running import take
 
 
 def row(db: Connection, id: str = "j") -> Any:
@@ -204,9 +207,9 @@ def test_what_keeps_a_heart_from_beating_is_told_once_until_it_beats_again(
     start, stop = 'alter role "a login" login', 'alter role "a login" nologin'
     theirs = make_conninfo(url, user=role, options="-c role=publish_worker")
 
-    def open_connection() -> Connection:
+    def counted() -> Connection:
         tries.append(1)
-        return jobs.connect(theirs)
+        return open_connection(theirs)
 
     def end_session() -> None:
         before = len(tries)
@@ -215,9 +218,9 @@ def test_what_keeps_a_heart_from_beating_is_told_once_until_it_beats_again(
         until(lambda: len(tries) >= before + 3)
 
     jobs.add(db, "j", "k")
-    job = jobs._start(db, "j", None, "w", 3600)
+    job = take(db, "j", None, "w", 3600)
     assert job is not None
-    with jobs.heart(open_connection, warnings.append) as beating:
+    with jobs.heart(counted, warnings.append) as beating:
         beating.watch(job, 0.3)
         for times in (1, 2):
             since = until(lambda: one(db, "select beat_at from publish.job"))
@@ -385,7 +388,7 @@ def test_a_job_whose_last_attempt_was_lost_is_refused_and_can_be_retried(
     def lose() -> None:
         doomed = connect()
         jobs.add(db, "j", "k", max_attempts=1)
-        assert jobs._start(doomed, "j", None, "w", 3600) is not None
+        assert take(doomed, "j", None, "w", 3600) is not None
         doomed.close()
         until(lambda: one(db, "select lock from publish.job_activity") == "lost")
 
@@ -523,3 +526,31 @@ def test_adding_a_job_again_changes_nothing(db: Connection) -> None:
     assert jobs.add(db, "j", "other", {"n": 2}) is False
     with jobs.start(db, "j", kind="third", data={"n": 3}) as job:
         assert (job.kind, job.data) == ("k", {"n": 1})
+
+
+def test_a_cancelled_job_that_saves_nothing_stops_at_a_check(
+    db: Connection, connect: Connect
+) -> None:
+    """Long before its heart beats."""
+    with pytest.raises(StaleToken) as refused, jobs.start(connect(), "j", lease=3600) as job:
+        jobs.cancel(db, "j")
+        until(lambda: job.check())
+    assert refused.value.message == "this job was cancelled"
+    assert (row(db)["status"], error_names(db)) == ("ignored", ["cancelled"])
+
+
+def test_a_check_in_a_transaction_of_the_body_sees_it_too(db: Connection, connect: Connect) -> None:
+    conn = connect()
+    with pytest.raises(StaleToken), jobs.start(conn, "j", lease=3600) as job, conn.transaction():
+        conn.execute("select 1")
+        jobs.cancel(db, "j")
+        until(lambda: job.check())
+
+
+def test_what_the_heart_was_told_stops_the_body_at_its_next_check(
+    db: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_room, "LOOK_S", 3600)
+    with pytest.raises(StaleToken), jobs.start(connect(), "j", lease=0.5) as job:
+        jobs.cancel(db, "j")
+        until(lambda: job.check())

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from helpers import one, until
 
 from pgpublish import cli, jobs, verify
+from pgpublish.jobs.running import take
 
 KEYS = 3000
 
@@ -146,10 +147,10 @@ def test_it_starts_from_the_first_key_when_it_is_to_repair_or_is_an_hour_old(
 def test_a_worker_does_not_go_on_with_what_a_command_left(db: Any) -> None:
     since = stop_after(db, 50, repair=False)
     jobs.add(db, "mine", "verify", {"kind": "t"})
-    mine = jobs._start(db, None, ["verify"], "w", 60)
+    mine = take(db, None, ["verify"], "w", 60)
     assert mine is not None
     assert mine.id == "mine"
-    assert jobs._start(db, None, ["verify"], "w", 60) is None
+    assert take(db, None, ["verify"], "w", 60) is None
     assert job(db, "verify:t").data["since"] == since
 
 
@@ -158,7 +159,7 @@ def test_a_verify_that_is_lost_before_its_first_page_got_no_further(db: Any, con
     attempts = []
     for _ in range(3):
         doomed = connect()
-        started = jobs._start(doomed, "verify", None, "w", 3600)
+        started = take(doomed, "verify", None, "w", 3600)
         assert started is not None
         verify.begin(doomed, started)
         doomed.close()
@@ -170,7 +171,7 @@ def test_a_verify_that_is_lost_before_its_first_page_got_no_further(db: Any, con
     assert attempts == [1, 2, 3]
     db.execute("update publish.job set due_at = now()")
     db.execute("select publish.return_lost_jobs('{verify}')")
-    again = jobs._start(db, "verify", None, "w", 60)
+    again = take(db, "verify", None, "w", 60)
     assert again is not None
     before = one(db, "select clock_timestamp()")
     verify.begin(db, again)

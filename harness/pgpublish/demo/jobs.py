@@ -46,10 +46,19 @@ def play(conn: Connection, url: str, say: Callable[[str], None]) -> None:
     assert countries is not None
     jobs.add(conn, "report", "demo report", {"total": countries[0]})
     worker = subprocess.Popen(
-        [sys.executable, "-m", "pgpublish", "--database-url", url, "work", "demo report",
-         "--import", __name__],
+        [
+            sys.executable,
+            "-m",
+            "pgpublish",
+            "--database-url",
+            url,
+            "work",
+            "demo report",
+            "--import",
+            __name__,
+        ],
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     try:
         until(lambda: jobs.listing(conn, id="report")[0]["data"].get("done", 0) >= 60)
     finally:

@@ -1,0 +1,145 @@
+"""`pgpublish work`: a worker, or several, each a process."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+import click
+
+from pgpublish import jobs as room
+from pgpublish import migrate
+from pgpublish.cli import processes
+from pgpublish.cli.console import (
+    Database,
+    json_option,
+    log,
+    plain,
+    printable,
+    reconnect,
+    stop_on_signals,
+)
+from pgpublish.cli.seconds import Seconds
+from pgpublish.database import Connection
+from pgpublish.errors import BadArgument
+
+
+@click.command()
+@click.argument("kinds", metavar="KIND…", nargs=-1, required=True)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Jobs at a time, each in a process of its own with two connections.",
+)
+@click.option(
+    "--import",
+    "modules",
+    metavar="MODULE",
+    multiple=True,
+    help="Python module that registers handlers; may be given again.",
+)
+@click.option(
+    "--lease",
+    type=Seconds(0.1, 86400),
+    default=room.LEASE_S,
+    metavar="SECONDS",
+    show_default=True,
+    help="How long a job is kept after its worker was last heard of.",
+)
+@json_option
+@click.pass_obj
+def work(
+    database: Database,
+    kinds: tuple[str, ...],
+    concurrency: int,
+    modules: tuple[str, ...],
+    lease: float,
+    as_json: bool,
+) -> None:
+    """Run the due jobs of these kinds, until SIGTERM; a line for each that ended.
+
+    What a dead worker left is taken over, from the data it saved. With --concurrency, a job that
+    kills its process ends no other job, and the process is started again. On SIGTERM a job goes on
+    to its end or to its next save, where it is handed back; a second signal ends the command at
+    once. Finished jobs are removed after 30 days, or the setting publish.job_retention of the
+    database.
+    """
+    load(modules)
+    room.require_handlers(kinds)
+    report = partial(say, as_json=as_json)
+    with database.server(), stop_on_signals() as stop:
+        with database.connect() as conn, room.heart(database.connect):
+            migrate.require_current(conn)
+        body = partial(work_in_thread, database, stop=stop, kinds=kinds, lease=lease, report=report)
+        if concurrency == 1:
+            body()
+        else:
+            processes.run(concurrency, body, stop)
+
+
+def work_in_thread(
+    database: Database,
+    *,
+    stop: Event,
+    kinds: tuple[str, ...],
+    lease: float,
+    report: Callable[[room.Outcome], None],
+) -> None:
+    """Works until stop is set. The main thread is left to signals."""
+    name = f"{socket.gethostname()}:{os.getpid()}"
+
+    def run(conn: Connection) -> None:
+        with room.heart(database.connect, log) as beating:
+            room.work(
+                conn,
+                kinds,
+                stop,
+                beating=beating,
+                lease=lease,
+                worker=name,
+                report=report,
+                warn=log,
+            )
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            pool.submit(reconnect, database, stop, run).result()
+        except KeyboardInterrupt:
+            os._exit(130)  # the second one: without waiting for the job that runs
+
+
+def say(outcome: room.Outcome, as_json: bool) -> None:
+    click.echo(
+        json.dumps({name: plain(value) for name, value in vars(outcome).items()})
+        if as_json
+        else printable(
+            f"{outcome.status} {outcome.id} ({outcome.kind}, attempt {outcome.attempt}, "
+            f"{outcome.seconds:.3f} s)" + (f": {outcome.error}" if outcome.error else "")
+        )
+    )
+    sys.stdout.flush()
+
+
+def load(modules: tuple[str, ...]) -> None:
+    """Imports them, with the current folder in reach as for `python -m`. Raises BadArgument."""
+    if not {"", str(Path.cwd())} & set(sys.path):
+        sys.path.insert(0, str(Path.cwd()))
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise BadArgument(
+                "this module cannot be imported",
+                detail=f"{module}: {error}",
+                hint="Name it as in an import statement; the current folder is searched too.",
+            ) from error

@@ -1,0 +1,167 @@
+"""Handlers, and a worker that runs them for one job after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import TypeVar
+
+from pgpublish.database import Connection
+from pgpublish.drain import retryable
+from pgpublish.errors import BadArgument, ConnectionFailed, PublishError
+from pgpublish.jobs.heart import Heart
+from pgpublish.jobs.job import Job, Returned, runs_nothing
+from pgpublish.jobs.running import LEASE_S, error_name, message_of, running, take
+from pgpublish.jobs.session import row, transact
+
+MIN_WAIT_S = 0.02
+MAX_WAIT_S = 1.0  # between two looks of an idle worker, which doubles its wait each time
+PRUNE_EVERY_S = 600.0
+PRUNE = 10_000  # jobs in a transaction
+SETTINGS = ("autocommit", "isolation_level", "read_only", "deferrable")  # of a connection
+
+Handler = Callable[[Connection, Job], None]
+H = TypeVar("H", bound=Handler)
+HANDLERS: dict[str, Handler] = {}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. status: succeeded, failed, ignored, returned, or lost: to another worker, or
+    as the job was cancelled."""
+
+    id: str
+    kind: str
+    attempt: int
+    status: str
+    seconds: float
+    error: str | None
+
+
+def handler(kind: str) -> Callable[[H], H]:
+    """Registers a function (conn, job) as what `pgpublish work` does with jobs of this kind.
+
+    Raises BadArgument for a second one, and for one whose call would run nothing of its body.
+    """
+
+    def register(function: H) -> H:
+        if runs_nothing(function):
+            raise BadArgument(
+                "a handler must be an ordinary function",
+                detail=f"kind {kind!r}, {function!r} is async or a generator",
+                hint="Call asyncio.run in it.",
+            )
+        if HANDLERS.setdefault(kind, function) is not function:
+            raise BadArgument(
+                "this kind of job has a handler",
+                detail=f"kind {kind!r}, {HANDLERS[kind].__module__}.{HANDLERS[kind].__qualname__}",
+                hint="Register one function for each kind.",
+            )
+        return function
+
+    return register
+
+
+def require_handlers(kinds: Sequence[str]) -> None:
+    """Raises BadArgument for a kind without one."""
+    for kind in kinds:
+        if kind not in HANDLERS:
+            raise BadArgument(
+                "no handler for this kind of job",
+                detail=f"kind {kind!r}; known: {', '.join(sorted(HANDLERS)) or 'none'}",
+                hint="Name the module that registers it: --import MODULE",
+            )
+
+
+def work(
+    conn: Connection,
+    kinds: Sequence[str],
+    stop: Event,
+    *,
+    beating: Heart,
+    lease: float = LEASE_S,
+    worker: str | None = None,
+    report: Callable[[Outcome], None] = lambda outcome: None,
+    warn: Callable[[str], None] = lambda message: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Runs due jobs of these kinds, one after another, until stop is set.
+
+    A handler that fails marks its job and stops nothing else. Once stop is set, the job that runs
+    goes on to its end, or to its next save or check outside a transaction, where it is handed back.
+    Every ten minutes calls publish_job_prune between jobs, until it has removed all it may.
+    Raises ConnectionFailed when conn is lost, BadArgument for a kind without handler.
+    """
+    require_handlers(kinds)
+    if row(conn, "select pg_backend_pid()") != (conn.info.backend_pid,):
+        conn.prepare_threshold = None  # a pooler is between, and a session is not ours to keep
+    settings = {name: getattr(conn, name) for name in SETTINGS}
+    wait, prune_at = MIN_WAIT_S, clock()
+    while not stop.is_set():
+        job = None
+        try:
+            if clock() >= prune_at:
+                pruned = transact(conn, "select public.publish_job_prune(batch => %s)", PRUNE)
+                if pruned != (PRUNE,):
+                    prune_at = clock() + PRUNE_EVERY_S
+            job = take(conn, None, list(kinds), worker, lease)
+        except PublishError as error:
+            if not retryable(error):
+                raise
+            warn(f"between jobs: {error.message}")
+        if job is None:
+            stop.wait(wait)
+            wait = min(wait * 2, MAX_WAIT_S)
+            continue
+        wait = MIN_WAIT_S
+        job.stop_at(stop)
+        report(run(job, beating, lease, clock))
+        if conn.broken or conn.closed:
+            raise ConnectionFailed("the connection was lost", hint="Is the server running?")
+        for name, value in settings.items():
+            setattr(conn, name, value)
+
+
+def run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:
+    """A worker's run of a job by its handler; raises nothing but KeyboardInterrupt."""
+    began, status, told = clock(), "succeeded", None
+    try:
+        with running(job, beating, lease, tidy=True):
+            HANDLERS[job.kind](job._conn, job)
+    except Returned:
+        status = "returned"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        status = "lost" if job._lost else getattr(error, "_job_status", "failed")
+        told = f"{error_name(error)}: {message_of(error)}"
+    return Outcome(job.id, job.kind, job.attempt, status, clock() - began, told)
+
+
+def walk(
+    conn: Connection,
+    job: Job,
+    page: Callable[[str | None], tuple[str | None, Mapping[str, int]]],
+) -> dict[str, int]:
+    """A walk in pages, as a job: page(after) does one and returns (where to go on, counts).
+
+    Each page commits together with `after` and the sums of its counts in the job's data, and a run
+    after a kill goes on from there. The walk ends when page returns None, and a later run of the
+    same job begins anew. Returns the sums.
+    """
+    data = job.data
+    after: str | None = data.get("after")
+    before = data if after is not None else {}
+    sums: dict[str, int] = {}
+    while True:
+        with conn.transaction():
+            next_after, counts = page(after)
+            for name, count in counts.items():
+                sums[name] = sums.get(name, before.get(name, 0)) + count
+            job.save(after=next_after, **sums)
+        after = next_after
+        if after is None:
+            return sums
+        job.check()
