@@ -44,6 +44,6 @@ begin
 end
 $$;
 comment on function publish.add_scheduled_jobs() is
-  'Adds the jobs of recurring jobs that are due, at most 100: id name@time, with the time in its '
+  'Adds a job for each schedule that is due, of at most 100: id name@time, with the time in its '
   'data as scheduled_at.';
 revoke all on function publish.add_scheduled_jobs() from public;
