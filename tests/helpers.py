@@ -4,12 +4,11 @@ guarantee asks of the feed."""
 from __future__ import annotations
 
 import shutil
-import tempfile
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 from typing import Any, LiteralString, TypeVar
 
@@ -227,7 +226,7 @@ def burn_transaction_ids(conn: Connection, count: int = 30_000) -> None:
 @contextmanager
 def running_cluster(kind: str, **settings: str) -> Iterator[Cluster]:
     """A cluster of the test's own, made by initdb: to be killed, or restored into."""
-    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+    root = servers.new_folder()
     cluster = servers.new_cluster(kind, root, **settings)
     try:
         cluster.create()
@@ -236,3 +235,28 @@ def running_cluster(kind: str, **settings: str) -> Iterator[Cluster]:
     finally:
         cluster.stop()
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def standby_of(primary: Cluster, kind: str) -> Iterator[Cluster]:
+    """A hot standby that follows the primary, to be promoted."""
+    root = servers.new_folder()
+    standby = servers.new_cluster(kind, root)
+    try:
+        standby.folder.mkdir()
+        standby.folder.chmod(0o700)
+        if standby.user:
+            shutil.chown(standby.folder, standby.user)
+        standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", primary.url(),
+                    "--checkpoint", "fast", "--write-recovery-conf", "--no-sync")  # fmt: skip
+        standby.start()
+        yield standby
+    finally:
+        standby.stop(signal.SIGQUIT)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def replay(db: Connection, copy: Connection) -> None:
+    """Waits until the standby has all that the primary wrote."""
+    lsn = one(db, "select pg_current_wal_lsn()")
+    until(lambda: one(copy, "select pg_last_wal_replay_lsn() >= %s", lsn))

@@ -14,6 +14,7 @@ import psycopg
 from pgpublish import embedded
 from pgpublish.embedded import Cluster
 
+MEMORY_NEEDED = 4 << 30
 SETTINGS = {
     "fsync": "off",
     "max_prepared_transactions": "20",
@@ -60,10 +61,18 @@ def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
     return Cluster(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
 
 
+def new_folder() -> Path:
+    """For a server's data: in memory where there is room, as every test makes a database."""
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_NEEDED:
+        return Path(tempfile.mkdtemp(prefix="pgpublish-test-", dir=memory))
+    return Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+
+
 @contextmanager
 def running(kind: str) -> Iterator[Cluster]:
     """A started server in a temporary folder; both are gone at the end."""
-    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
+    root = new_folder()
     cluster = new_cluster(kind, root)
     try:
         cluster.create()

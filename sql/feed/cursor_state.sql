@@ -12,6 +12,7 @@ stable
 set enable_seqscan = off
 set enable_sort = off
 set enable_incremental_sort = off
+set jit = off
 as $$
 declare
   v_floor bigint := publish.floor_of(cursor_state.kinds);

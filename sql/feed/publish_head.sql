@@ -6,6 +6,7 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_sort = off
 set enable_incremental_sort = off
+set jit = off
 as $$
   select coalesce((select d.head from publish.drain d order by d.drain_id desc limit 1), 0)
 $$;

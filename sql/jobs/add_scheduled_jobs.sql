@@ -5,6 +5,7 @@ create or replace function publish.add_scheduled_jobs() returns void
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   v_now timestamptz := clock_timestamp();

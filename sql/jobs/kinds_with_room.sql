@@ -4,6 +4,7 @@ create or replace function publish.kinds_with_room(kinds text[]) returns text[]
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   v_held text[];

@@ -2,6 +2,7 @@ create or replace function publish.lock_job_to_start(id text) returns text
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   v_job publish.job;

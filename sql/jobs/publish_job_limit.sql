@@ -3,6 +3,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   if coalesce(octet_length(publish_job_limit.kind), 0) not between 1 and 200

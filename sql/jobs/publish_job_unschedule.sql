@@ -3,6 +3,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   delete from publish.job_schedule s where s.name = publish_job_unschedule.name;

@@ -7,6 +7,7 @@ create or replace function publish.return_lost_jobs(kinds text[], id text defaul
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   v_returned int;

@@ -15,6 +15,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 as $$
 begin
   if coalesce(publish_maintain.batch, 0) < 1 or publish_maintain.tombstone_retention is null then

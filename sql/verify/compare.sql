@@ -15,6 +15,7 @@ language plpgsql
 stable
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
   v_page publish.mark[];
