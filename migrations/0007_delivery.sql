@@ -8,8 +8,8 @@ create table publish.sink (
   constraint sink_is_named check (sink <> '' and octet_length(sink) <= 200)
 );
 comment on table publish.sink is
-  'Sinks of third parties, as publish_register_sink learned them; the built-in ones are known to '
-  'publish.sink_options.';
+  'Sinks and the options they know, ours and those of third parties, as publish_register_sink '
+  'learned them from the installed packages.';
 comment on column publish.sink.sink is 'Name of the kind of endpoint, as webhook or redis.';
 comment on column publish.sink.options is
   'Of a sink: each option it knows, with its JSON type and "required". Of a subscription: the '
@@ -26,11 +26,23 @@ create table publish.subscription (
   backoff_min interval not null,
   backoff_max interval not null,
   lease interval not null,
+  key boolean not null,
+  rate numeric,
+  on_reset text not null,
+  give_up_after interval not null,
   base bigint,
   tombstones_after bigint not null,
+  epoch_no int not null,
+  life bigint not null default extract(epoch from clock_timestamp())::bigint,
+  reset_at timestamptz,
+  reset_rev bigint,
+  reset_told_at timestamptz,
   paused_at timestamptz,
+  paused_reason text,
   disabled_at timestamptz,
   disabled_reason text,
+  fault text,
+  fault_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint subscription_pkey primary key (subscription_id),
@@ -41,6 +53,11 @@ create table publish.subscription (
   constraint max_attempts_is_positive check (max_attempts > 0),
   constraint backoff_grows check (backoff_min > interval '0' and backoff_max >= backoff_min),
   constraint lease_is_positive check (lease > interval '0'),
+  constraint rate_is_positive check (rate > 0),
+  constraint on_reset_is_known check (on_reset in ('resync', 'pause', 'continue')),
+  constraint give_up_after_is_positive check (give_up_after > interval '0'),
+  constraint life_has_ten_digits check (life between 0 and 9999999999),
+  constraint fault_has_a_time check ((fault is null) = (fault_at is null)),
   constraint disabled_has_a_reason check ((disabled_at is null) = (disabled_reason is null))
 );
 comment on table publish.subscription is
@@ -51,9 +68,34 @@ comment on column publish.subscription.name is 'Of the subscription, as every fu
 comment on column publish.subscription.kinds is 'Only these kinds; null is all.';
 comment on column publish.subscription.lanes is
   'Parts by hash of pub_id, each with its own cursor and lease, for as many workers.';
-comment on column publish.subscription.max_attempts is 'Failures that make a dead letter.';
+comment on column publish.subscription.max_attempts is
+  'Counted failures that make a dead letter.';
 comment on column publish.subscription.backoff_min is 'Upper limit of the wait after one failure.';
-comment on column publish.subscription.backoff_max is 'Upper limit of any wait.';
+comment on column publish.subscription.backoff_max is
+  'Upper limit of a change''s wait. A lane waits a minute at most.';
+comment on column publish.subscription.key is 'Messages carry the source key.';
+comment on column publish.subscription.rate is 'Changes a second, at most; null: no limit.';
+comment on column publish.subscription.on_reset is
+  'What happens after a promotion or a restore to a point in time, which may have lost changes '
+  'that were delivered: resync, pause or continue.';
+comment on column publish.subscription.give_up_after is
+  'A change that has failed for so long becomes a dead letter at its next failure, counted or not.';
+comment on column publish.subscription.epoch_no is
+  'The newest publish.epoch that this subscription has dealt with; see publish.heed_epoch.';
+comment on column publish.subscription.life is
+  'Grows when its consumer is sent everything again after lost data: the upper part of each '
+  'sequence.';
+comment on column publish.subscription.reset_at is
+  'When its life began, if by a resync. Changes of an epoch that began before have the life in '
+  'their id.';
+comment on column publish.subscription.reset_rev is
+  'Of a resync under way: the head when it began. Null: there is none.';
+comment on column publish.subscription.reset_told_at is
+  'When its consumer was told of the reset; no change is sent before.';
+comment on column publish.subscription.paused_reason is
+  'Why the database paused it; null: a person did.';
+comment on column publish.subscription.fault is
+  'Why no worker can send, as one of them reported: a missing module, a host that is not known.';
 comment on column publish.subscription.lease is
   'How long a worker may go without settling or extending before its batch is another''s.';
 comment on column publish.subscription.base is
@@ -79,49 +121,155 @@ create table publish.batch (
   subscription_id int not null,
   lane int not null,
   worker text,
+  part text not null default 'fresh',
   cursor bigint not null,
   cursor_to bigint not null,
   retried_to timestamptz not null,
   retry_to timestamptz not null,
-  held_ids uuid[] not null default '{}',
+  parked_ids uuid[] not null default '{}',
   claimed int not null default 0,
   sent int,
   failed int,
   dead int,
-  failures int not null default 0,
+  fresh_failures int not null default 0,
+  fresh_due_at timestamptz,
+  retries_failures int not null default 0,
+  retries_due_at timestamptz,
+  answered_at timestamptz,
   resume_at timestamptz,
+  error_class text,
+  error text,
   lease_until timestamptz,
   claimed_at timestamptz not null default clock_timestamp(),
   settled_at timestamptz,
   constraint batch_pkey primary key (token),
+  constraint part_is_known check (part in ('fresh', 'retries', 'control')),
   constraint cursor_only_grows check (cursor_to >= cursor),
   constraint an_open_batch_has_a_lease check (settled_at is not null or lease_until is not null)
 );
 create index batch_lane_idx on publish.batch (subscription_id, lane, token desc);
+create index batch_error_idx on publish.batch (subscription_id, token desc)
+  where error_class is not null;
 comment on table publish.batch is
   'One row per batch. The newest row of a lane is its state, the older ones its history. '
   'A settled row''s cursor_to is where the lane is; an open row''s cursor is.';
 comment on column publish.batch.token is
   'Fencing token of the claim: whoever holds an older one than the newest settles nothing.';
 comment on column publish.batch.worker is 'Who claimed it, in its own words; null: no claim.';
+comment on column publish.batch.part is
+  'fresh: changes above the cursor. retries: parked keys. control: one event that tells the '
+  'consumer of a reset, or of its end. A row that moves a lane without a claim keeps the part of '
+  'the batch before it.';
 comment on column publish.batch.cursor is 'Changes up to this rev were dealt with before.';
 comment on column publish.batch.cursor_to is 'Changes up to this rev are, once it is settled.';
 comment on column publish.batch.retried_to is
   'Retries due before this moment were all taken before; keeps dead index entries out of the way.';
 comment on column publish.batch.retry_to is 'What retried_to becomes once the batch is settled.';
-comment on column publish.batch.held_ids is
-  'pub_ids in this batch that are retries, or newer changes of dead letters.';
+comment on column publish.batch.parked_ids is
+  'pub_ids in this batch that are parked: retries, or newer changes of dead letters.';
 comment on column publish.batch.claimed is 'Changes in it.';
 comment on column publish.batch.sent is 'Delivered, as its worker said.';
 comment on column publish.batch.failed is
   'Not delivered, and parked, unless its kind was taken out meanwhile.';
 comment on column publish.batch.dead is 'Of failed: those that became dead letters.';
-comment on column publish.batch.failures is
-  'Batches in a row in which the endpoint failed a change that had not failed before; at least 1 '
-  'while it fails. Above 0 the next batch is one change.';
+comment on column publish.batch.fresh_failures is
+  'Circuit of fresh changes: batches in a row that the endpoint answered with nothing. 0: closed. '
+  'Above 0: open until fresh_due_at; then the next batch is one change.';
+comment on column publish.batch.fresh_due_at is 'No fresh changes are claimed before.';
+comment on column publish.batch.retries_failures is
+  'Circuit of retries, as fresh_failures. Batches of fresh changes that fail count here too.';
+comment on column publish.batch.retries_due_at is 'No retries are claimed before.';
+comment on column publish.batch.answered_at is
+  'When the endpoint last took or refused a change of this lane.';
+comment on column publish.batch.resume_at is 'What publish_settle answered.';
+comment on column publish.batch.error_class is
+  'Class of one of its failures; null: there was none but what was not tried.';
+comment on column publish.batch.error is 'What the endpoint or the sink said of that one.';
+comment on index publish.batch_error_idx is
+  'publish_subscriptions: the last error of each.';
 comment on index publish.batch_lane_idx is
   'publish_claim and publish_settle: the newest row of a lane. Newest first, to meet no dead '
   'version.';
+
+create table publish.failure_class (
+  class text not null,
+  counts text not null,
+  is_answer boolean not null,
+  lane_waits boolean not null,
+  keeps_place boolean not null,
+  disables boolean not null,
+  is_internal boolean not null,
+  meaning text not null,
+  constraint failure_class_pkey primary key (class),
+  constraint counts_is_known check (counts in ('always', 'if answered', 'never'))
+);
+insert into publish.failure_class
+  (class,      counts,        is_answer, lane_waits, keeps_place, disables, is_internal, meaning)
+values
+  ('rejected', 'always',      true,  false, false, false, false, 'the endpoint refuses it'),
+  ('encoding', 'always',      false, false, false, false, false, 'the sink cannot write it'),
+  ('endpoint', 'if answered', false, false, false, false, false, 'refused, timeout, 5xx'),
+  ('unknown',  'if answered', false, false, false, false, false, 'nobody can say'),
+  ('busy',     'never',       false, true,  false, false, false, 'it asks for time: 429'),
+  ('gone',     'never',       false, false, true,  true,  false, 'the endpoint is gone: 410'),
+  ('unsent',   'never',       false, false, true,  false, false, 'claimed, and not tried'),
+  ('lost',     'always',      false, false, false, false, true,  'its worker died of it'),
+  ('pruned',   'always',      false, false, false, false, true,  'the change is no longer there');
+comment on table publish.failure_class is
+  'What a failure means for its change, its lane and its subscription. The outcome of each batch '
+  'follows from these columns: docs/deliver-webhook.md has the table.';
+comment on column publish.failure_class.class is 'As a sink reports it.';
+comment on column publish.failure_class.counts is
+  'When it counts as an attempt. if answered: the endpoint answered other changes, of this batch '
+  'or, for a retry, of its lane since this key last failed.';
+comment on column publish.failure_class.is_answer is 'It proves that the endpoint works.';
+comment on column publish.failure_class.lane_waits is
+  'Both parts of the lane wait, for as long as the endpoint asked.';
+comment on column publish.failure_class.keeps_place is
+  'It says nothing of the change, which keeps its place in the queue.';
+comment on column publish.failure_class.disables is 'It disables the subscription.';
+comment on column publish.failure_class.is_internal is 'No worker may report it.';
+comment on column publish.failure_class.meaning is 'For people.';
+
+create type publish.failure as (
+  pub_id uuid,
+  rev bigint,
+  class text,
+  message text,
+  retry_after float8
+);
+comment on type publish.failure is
+  'What publish_settle is told of one change. retry_after: seconds that the endpoint asked for.';
+
+create type publish.state as (
+  subscription_id int,
+  lane int,
+  token bigint,
+  is_open boolean,
+  worker text,
+  lease_until timestamptz,
+  cursor bigint,
+  retried_to timestamptz,
+  part text,
+  fresh_failures int,
+  fresh_due_at timestamptz,
+  retries_failures int,
+  retries_due_at timestamptz,
+  answered_at timestamptz
+);
+comment on type publish.state is
+  'The state of a lane: a row of the view publish.lane_now.';
+
+create type publish.ask as (
+  part text,
+  head bigint,
+  now timestamptz,
+  size int,
+  worker text
+);
+comment on type publish.ask is
+  'What a claim takes of one lane. part: as in publish.batch; null: nothing. head: up to which '
+  'rev. now: retries due by then. size: how many changes at most. worker: for whom.';
 
 create table publish.parked (
   subscription_id int not null,
@@ -135,25 +283,27 @@ create table publish.parked (
   last_failed_at timestamptz,
   next_attempt_at timestamptz,
   constraint parked_pkey primary key (subscription_id, pub_id),
-  constraint class_is_known check
-    (class in ('encoding', 'endpoint', 'rejected', 'gone', 'unknown', 'unsent', 'pruned')),
   constraint attempts_are_not_negative check (attempts >= 0)
 );
 create index parked_next_attempt_at_idx
-  on publish.parked (subscription_id, lane, next_attempt_at);
-create index parked_dead_idx on publish.parked (subscription_id) where next_attempt_at is null;
+  on publish.parked (subscription_id, lane, next_attempt_at, rev);
+create index parked_dead_idx on publish.parked (subscription_id, rev) where next_attempt_at is null;
 comment on table publish.parked is
   'Keys a subscription failed to deliver: retries with next_attempt_at, dead letters without. '
   'No payload: a retry sends the key''s newest change.';
 comment on column publish.parked.rev is 'What was sent when it failed last.';
-comment on column publish.parked.attempts is
-  'Failures that count: where the endpoint took nothing of a batch, or asked for time, only of the '
-  'one tried least.';
-comment on column publish.parked.class is
-  'encoding (we cannot write it), endpoint (refused, timeout, 5xx, 429), rejected (other 4xx), '
-  'gone (410), unknown, unsent (claimed, not tried), pruned (the change is no longer there).';
+comment on column publish.parked.class is 'A row of publish.failure_class.';
+comment on column publish.parked.attempts is 'Failures that count; see publish.failure_class.';
+comment on column publish.parked.first_failed_at is
+  'Since when it fails; null while it was claimed and never tried.';
+comment on column publish.parked.next_attempt_at is 'It is left alone before; null: a dead letter.';
 comment on index publish.parked_next_attempt_at_idx is 'publish_claim: retries that are due.';
-comment on index publish.parked_dead_idx is 'publish_dead_letters.';
+comment on index publish.parked_dead_idx is 'publish_dead_letters, publish_redrive.';
+
+create index epoch_break_idx on publish.epoch (epoch_no)
+  where cause in ('promotion', 'moved', 'copied');
+comment on index publish.epoch_break_idx is
+  'publish_claim: whether the feed may have gone back.';
 
 create table publish.accepted (
   consumer text not null,
@@ -170,4 +320,4 @@ comment on column publish.accepted.message_id is 'The CloudEvents id, or webhook
 comment on index publish.accepted_expires_at_idx is 'publish_maintain prunes what has expired.';
 
 grant select on publish.sink, publish.subscription, publish.lane, publish.batch, publish.parked,
-  publish.accepted to publish_admin;
+  publish.failure_class, publish.accepted to publish_admin;

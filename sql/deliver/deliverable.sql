@@ -1,5 +1,6 @@
 -- Writes nothing and locks nothing: what it says is a hint, publish_claim decides. An idle lane
--- costs one index lookup.
+-- costs one index lookup. After a promotion or a move lane 0 of each subscription is ready, so that
+-- a claim does what that asks for.
 create or replace function publish.deliverable(names text[] default null)
 returns table (name text, ready int, wait_s float8)
 language sql
@@ -14,71 +15,47 @@ set enable_sort = off
 set enable_incremental_sort = off
 set jit = off
 as $$
-  with head as materialized (
-    select coalesce((select d.head from publish.drain d order by d.drain_id desc limit 1), 0)
-             as head,
-           exists (select from publish.parked k) as parked, clock_timestamp() as now
+  with known as materialized (
+    select public.publish_head() as head, exists (select from publish.parked k) as has_parked,
+           case when publish.is_elsewhere() then 2147483647
+                else publish.newest_break() end as epoch_no, clock_timestamp() as now
   ),
-  state as materialized (
-    select s.name, s.subscription_id, s.kinds, s.lanes, s.tombstones_after, l.lane,
-           case when b.settled_at is null then b.cursor else b.cursor_to end as cursor,
-           greatest(case when b.settled_at is null then b.lease_until end, b.resume_at) as free_at,
-           case when b.settled_at is null then b.retried_to else b.retry_to end as retried_to,
-           h.head, h.now, h.parked
-      from head h
+  lane as materialized (
+    select s.name, k.now, case when l.is_open then l.lease_until end as free_at,
+           case when s.epoch_no < k.epoch_no then case when l.lane = 0 then k.now end
+                when s.reset_rev is not null and c.control is not null
+                  then case when c.control = 'control' or l.fresh_due_at > k.now and l.lane = 0
+                            then greatest(k.now, l.fresh_due_at) end
+                else least(
+                  case when l.cursor < k.head
+                            and publish.has_changes(subscription => s,
+                                                    state => row(l.*)::publish.state,
+                                                    head => k.head)
+                       then greatest(k.now, l.fresh_due_at) end,
+                  case when k.has_parked then (
+                    select greatest(p.next_attempt_at, l.retries_due_at)
+                      from publish.parked p
+                     where p.subscription_id = l.subscription_id and p.lane = l.lane
+                       and p.next_attempt_at >= l.retried_to
+                     order by p.next_attempt_at, p.rev
+                     limit 1) end) end as work_at
+      from known k
      cross join publish.subscription s
-      join publish.lane l on l.subscription_id = s.subscription_id
+      join publish.lane_now l on l.subscription_id = s.subscription_id
      cross join lateral (
-       select b.settled_at, b.cursor, b.cursor_to, b.retried_to, b.retry_to, b.lease_until,
-              b.resume_at
-         from publish.batch b
-        where b.subscription_id = l.subscription_id and b.lane = l.lane
-        order by b.token desc
-        limit 1
-     ) b
+       select case when s.reset_rev is not null
+                   then publish.next_control(subscription => s, state => row(l.*)::publish.state,
+                                             now => k.now) end as control
+     ) c
      where (s.name = any (deliverable.names) or deliverable.names is null)
        and s.paused_at is null and s.disabled_at is null
-  ),
-  due as materialized (
-    select t.name, t.now, t.free_at,
-           least(
-             case when t.cursor >= t.head then null
-                  when t.kinds is null then (
-                    select t.now
-                      from publish.published p
-                     where p.rev > t.cursor and p.rev <= t.head
-                       and publish.lane_of(p.pub_id, t.lanes) = t.lane
-                       and (not p.deleted or p.rev > t.tombstones_after)
-                     order by p.rev
-                     limit 1)
-                  when exists (
-                    select
-                      from unnest(t.kinds) as k (kind)
-                     cross join lateral (
-                       select
-                         from publish.published p
-                        where (p.kind, p.rev) > (k.kind, t.cursor) and p.kind <= k.kind
-                          and p.rev <= t.head
-                          and publish.lane_of(p.pub_id, t.lanes) = t.lane
-                          and (not p.deleted or p.rev > t.tombstones_after)
-                        order by p.kind, p.rev
-                        limit 1
-                     ) p) then t.now end,
-             case when t.parked then (
-               select k.next_attempt_at
-                 from publish.parked k
-                where k.subscription_id = t.subscription_id and k.lane = t.lane
-                  and k.next_attempt_at >= t.retried_to
-                order by k.next_attempt_at
-                limit 1) end) as work_at
-      from state t
   )
-  select d.name,
-         (count(*) filter (where greatest(d.work_at, d.free_at) <= d.now))::int,
-         greatest(0, min(extract(epoch from greatest(d.work_at, d.free_at) - d.now)))::float8
-    from due d
-   where d.work_at is not null
-   group by d.name
+  select l.name,
+         (count(*) filter (where greatest(l.work_at, l.free_at) <= l.now))::int,
+         greatest(0, min(extract(epoch from greatest(l.work_at, l.free_at) - l.now)))::float8
+    from lane l
+   where l.work_at is not null
+   group by l.name
 $$;
 comment on function publish.deliverable(text[]) is
   'Subscriptions (these, or all) that have something to send: how many lanes are ready now, and in '

@@ -1,6 +1,6 @@
 create or replace view publish.recent_batch as
 select s.name as subscription, b.token, b.lane, b.worker, b.cursor, b.cursor_to, b.claimed, b.sent,
-       b.failed, b.dead, b.failures, b.claimed_at, b.settled_at,
+       b.failed, b.dead, b.part, b.error_class, b.error, b.claimed_at, b.settled_at,
        coalesce(b.settled_at, clock_timestamp()) - b.claimed_at as duration
   from publish.batch b
   join publish.subscription s on s.subscription_id = b.subscription_id

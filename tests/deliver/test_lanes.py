@@ -102,6 +102,7 @@ def test_settling_while_another_claims_has_one_winner(db: Connection, connect: C
         settling.result(PATIENCE)
     assert caught.value.sqlstate == "PT409"
 
+    db.execute("select publish_seek('s', 0)")
     old = claim_expired(db, other)
     settling = connect(autocommit=False)
     assert settle(settling, old).sent == 5
@@ -138,9 +139,10 @@ def test_seek_and_lane_changes_fence_batches_in_flight(db: Connection, connect: 
     assert sorted(revs) == list(range(1, 31))
 
 
+@pytest.mark.parametrize("part", ["fresh", "retries"])
 @pytest.mark.parametrize("kind", ["rejected", "unsent"])
 def test_a_kind_that_was_taken_out_while_a_batch_was_in_flight_is_never_sent_again(
-    db: Connection, kind: str
+    db: Connection, kind: str, part: str
 ) -> None:
     """Neither a change that fails for the first time, nor a retry that fails again."""
     for name in ("open", "secret"):
@@ -152,7 +154,10 @@ def test_a_kind_that_was_taken_out_while_a_batch_was_in_flight_is_never_sent_aga
     first = claim(db, "s", limit=3)
     settle(db, first, [failure(row, "rejected") for row in first if row.kind == "secret"])
     batch = claim(db, "s")
-    assert [(row.kind, row.attempts) for row in batch] == [("secret", 0), ("secret", 1)]
+    if part == "fresh":
+        settle(db, batch)
+        batch = claim(db, "s")
+    assert [(row.kind, row.part) for row in batch] == [("secret", part)]
     subscribe(db, "s", kinds=["open"])
     assert settle(db, batch, [failure(row, kind) for row in batch]).sent == 0
     assert claim(db, "s") == []
@@ -243,7 +248,7 @@ def test_a_410_and_a_seek_do_not_deadlock(db: Connection, connect: Connect) -> N
     holder.execute("select pg_advisory_unlock(1, 7)")
     assert settling.result(PATIENCE).disabled
     seeking.result(PATIENCE)
-    assert one(db, "select status from publish.subscription_state") == "disabled"
+    assert one(db, "select state from publish_subscriptions()") == "disabled"
 
 
 def test_repeatable_read_may_not_claim(connect: Connect) -> None:
@@ -288,7 +293,8 @@ def test_a_clock_that_steps_back_loses_no_retry(db: Connection) -> None:
     settle(db, batch, [failure(row, "rejected") for row in batch])
     db.execute("update publish.parked set next_attempt_at = null")
     db.execute("update publish.batch set retry_to = clock_timestamp() + interval '1 h',"
-               " failures = 0, resume_at = null")  # fmt: skip
+               " fresh_failures = 0, fresh_due_at = null, retries_failures = 0,"
+               " retries_due_at = null")  # fmt: skip
     db.execute("select publish_redrive('s')")
     db.execute("update publish.parked set next_attempt_at = next_attempt_at - interval '1 h'")
     db.execute("update publish.batch set retry_to = retry_to - interval '1 h'")
@@ -351,140 +357,136 @@ def test_keys_that_are_always_refused_delay_no_other(db: Connection) -> None:
     for n in range(3, 60):
         enqueue(db, "note", str(n), "1")
     drain_all(db)
+    fresh = claim(db, "s")  # the parts alternate
+    assert len(fresh) == 57
+    settle(db, fresh)
     batch = claim(db, "s")
-    assert len(batch) == 59
-    assert settle(db, batch, [failure(row, "rejected") for row in batch[-2:]]).dead == 2
+    assert len(batch) == 2
+    assert settle(db, batch, [failure(row, "rejected") for row in batch]).dead == 2
     assert claim(db, "s") == []
 
 
 def test_a_change_the_endpoint_breaks_on_leaves_the_probe_to_others(db: Connection) -> None:
-    """One key always gets 500: it costs the others its lane's wait, and not more each time."""
+    """One key always gets 500: once others were taken, they do not wait for it at all."""
     notes(db, 1)
     subscribe(db, "s")
+    (poison,) = claim(db, "s")
+    settle(db, [poison], [failure(poison, "endpoint")])
     for n in range(2, 12):
-        (poison,) = claim(db, "s")
-        settle(db, [poison], [failure(poison, "endpoint")])
         enqueue(db, "note", str(n), "1")
         drain_all(db)
-        db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
-        db.execute("update publish.batch set resume_at = null")
+        all_due(db)
         (healthy,) = claim(db, "s")
         assert healthy.pub_id != poison.pub_id
         assert settle(db, [healthy]).sent == 1
-    assert one(db, "select failures from publish.lane_state") == 0
+        all_due(db)
+        (again,) = claim(db, "s")
+        assert again.pub_id == poison.pub_id
+        assert settle(db, [again], [failure(again, "endpoint")]).resume_at is None
+    assert circuits(db) == (0, 1)
     assert one(db, "select attempts from publish.parked") == 10
 
 
 def all_due(conn: Connection) -> None:
-    """What failed, and then what was never tried; the lane's wait is over."""
+    """What failed, and then what was never tried; no part of the lane waits."""
     conn.execute("update publish.parked set next_attempt_at = clock_timestamp()"
                  " where class <> 'unsent' and next_attempt_at is not null")  # fmt: skip
     conn.execute("update publish.parked set next_attempt_at = clock_timestamp()"
                  " where class = 'unsent'")  # fmt: skip
-    conn.execute("update publish.batch set resume_at = null")
+    conn.execute("update publish.batch set fresh_due_at = null, retries_due_at = null")
 
 
-def failures(conn: Connection) -> int:
-    return one(conn, "select failures from publish.lane_state")
+def circuits(conn: Connection) -> tuple[int, int]:
+    """Batches in a row that were answered with nothing: of fresh changes, of retries."""
+    row = conn.execute("select fresh_failures, retries_failures from publish.lane_state").fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
-def test_what_failed_before_comes_last_in_a_batch(db: Connection) -> None:
-    """An endpoint that is given up on after some failures has then had all the others."""
-    notes(db, 4)
+def test_fresh_changes_and_retries_alternate(db: Connection) -> None:
+    notes(db, 6)
     subscribe(db, "s")
     first = claim(db, "s", limit=2)
     settle(db, first, [failure(row, "rejected") for row in first])
-    all_due(db)
-    assert [row.rev for row in claim(db, "s")] == [3, 4, 1, 2]
+    parts = []
+    for _ in range(4):
+        all_due(db)
+        batch = claim(db, "s", limit=1)
+        parts.append(batch[0].part)
+        settle(db, batch)
+    assert parts == ["retries", "fresh", "retries", "fresh"]
 
 
 def test_a_probe_is_of_what_was_never_tried_before_it_is_of_what_failed(db: Connection) -> None:
     notes(db, 6)
-    subscribe(db, "s")
+    subscribe(db, "s", backoff_min="1 us", backoff_max="2 us")
     batch = claim(db, "s")
     settle(db, batch, [failure(row, "endpoint" if row.rev <= 3 else "unsent") for row in batch])
     tried = []
     for _ in range(6):
-        all_due(db)
         (probe,) = claim(db, "s")
         tried.append(probe.rev)
         settle(db, [probe], [failure(probe, "endpoint")])
-    assert tried[:3] == [4, 5, 6]
-    assert set(tried[3:]) <= {1, 2, 3}
-    all_due(db)
+    assert tried == [4, 5, 6, 1, 2, 3]
     assert settle(db, claim(db, "s")).sent == 1
-    all_due(db)
     assert len(claim(db, "s")) == 5
 
 
-def test_what_fails_again_lengthens_no_wait_of_the_lane(db: Connection) -> None:
+def test_retries_that_fail_lengthen_no_wait_of_fresh_changes(db: Connection) -> None:
     notes(db, 3)
     subscribe(db, "s", backoff_min="10 s", backoff_max="1 hour")
     batch = claim(db, "s")
     settle(db, batch, [failure(row, "endpoint") for row in batch])
-    assert failures(db) == 1
+    assert circuits(db) == (1, 1)
     for number, kind in enumerate(("endpoint", "unknown", "endpoint"), 2):
         all_due(db)
         (probe,) = claim(db, "s")
         settled = settle(db, [probe], [failure(probe, kind)])
-        assert failures(db) == number
-        assert one(db, "select %s <= clock_timestamp() + interval '10 s'", settled.resume_at)
+        assert circuits(db) == (1, number)
+        assert settled.resume_at is None
     enqueue(db, "note", "new", "4")
     drain_all(db)
     all_due(db)
     (probe,) = claim(db, "s")
     assert probe.rev == 4
     settle(db, [probe], [])
-    assert failures(db) == 0
+    assert circuits(db) == (0, 0)
 
 
-def test_an_outage_in_which_nothing_new_comes_costs_each_change_few_attempts(
+def test_an_outage_costs_no_attempt_and_ends_soon_after_the_endpoint_is_back(
     db: Connection,
 ) -> None:
     """The default waits, a thousand times faster, and a claim as often as it can be."""
     notes(db, 40)
     subscribe(db, "s", backoff_min="1 ms", backoff_max="3.6 s")
+    db.execute("update publish.subscription set backoff_max = '60 ms'")  # the lane's longest wait
     probes = 0
     for _ in range(600):
         if batch := claim(db, "s"):
             settle(db, batch, [failure(row, "endpoint") for row in batch])
             probes += 1
-    assert 5 < probes < 60
-    dead = "select count(*), max(attempts) from publish.parked where next_attempt_at is null"
-    assert db.execute(dead).fetchone() == (0, None)
+    assert 5 < probes < 300
+    assert db.execute("select count(*), max(attempts) from publish.parked").fetchone() == (40, 0)
     enqueue(db, "note", "new", "4")
     drain_all(db)
-    db.execute("update publish.batch set resume_at = clock_timestamp()")
+    db.execute("update publish.batch set fresh_due_at = clock_timestamp()")
     (probe,) = claim(db, "s")
     assert probe.rev == 41, "what is new does not wait for what failed"
     settle(db, [probe], [])
-    db.execute("select publish_resume('s')")
-    assert len(claim(db, "s")) == 40
+    assert len(claim(db, "s")) == 40, "and what failed goes on as soon as something is answered"
 
 
-def test_what_fails_again_while_others_are_sent_makes_no_lane_wait(db: Connection) -> None:
-    notes(db, 2)
-    subscribe(db, "s")
-    (poison, other) = claim(db, "s")
-    settle(db, [poison, other], [failure(poison, "endpoint")])
-    assert failures(db) == 1
-    enqueue(db, "note", "2", '"again"')
-    drain_all(db)
-    db.execute("select publish_resume('s')")
-    all_due(db)
+def test_a_lane_waits_a_minute_at_most_however_long_the_backoff(db: Connection) -> None:
+    notes(db, 1)
+    subscribe(db, "s", backoff_min="1 hour", backoff_max="1 day")
     batch = claim(db, "s")
-    assert [row.pub_id for row in batch] == [other.pub_id, poison.pub_id]
-    assert settle(db, batch, [failure(batch[1], "endpoint")]).resume_at is None
-    assert failures(db) == 0
-    all_due(db)
-    batch = claim(db, "s")
-    settle(db, batch, [failure(batch[0], "endpoint", retry_after=300)])  # it asks for time
-    assert failures(db) == 1
+    settled = settle(db, batch, [failure(batch[0], "endpoint")])
+    assert one(db, "select %s - clock_timestamp() <= interval '1 min'", settled.resume_at)
 
 
 @pytest.mark.parametrize(
     ("sent", "more", "attempts"),
-    [(True, {}, 3), (True, {"retry_after": 0}, 1), (False, {}, 1)],
+    [(True, {}, 3), (True, {"retry_after": 0}, 0), (False, {}, 0)],
     ids=["others are sent", "the endpoint asks for time", "nothing is sent"],
 )
 def test_attempts_count_where_the_endpoint_takes_others(
@@ -499,13 +501,10 @@ def test_attempts_count_where_the_endpoint_takes_others(
 
 def test_an_outage_makes_no_dead_letters_of_what_it_fails_together(db: Connection) -> None:
     notes(db, 100)
-    subscribe(db, "s", max_attempts=2)
-    for _ in range(10):
+    subscribe(db, "s", max_attempts=2, backoff_min="1 us", backoff_max="2 us")
+    for _ in range(20):
         batch = claim(db, "s", limit=20)
         settle(db, batch, [failure(row, "endpoint") for row in batch])
-        db.execute("update publish.parked set next_attempt_at = clock_timestamp()"
-                   " where next_attempt_at is not null")  # fmt: skip
-        db.execute("update publish.batch set resume_at = null, failures = 0")
     assert one(db, "select count(*) from publish_dead_letters('s')") == 0
 
 

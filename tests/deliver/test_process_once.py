@@ -66,7 +66,7 @@ def test_the_example_consumer_does_each_change_once_under_crashes_and_redelivery
                 until(lambda goal=goal: one(db, "select events >= %s from total", goal))
                 if goal == count:
                     until(lambda: one(db, "select behind = 0 and retries = 0 and workers is null"
-                                      " from publish.subscription_state"))  # fmt: skip
+                                      " from publish_subscriptions()"))  # fmt: skip
                     db.execute("select publish_seek('s', 0)")
             finally:
                 consumer.kill()

@@ -1,12 +1,14 @@
 -- Subscriptions: defined, defined again, refused, removed; sinks and their options.
 begin;
-select plan(55);
+select plan(58);
 
 select is(pg_get_function_arguments('publish_subscribe'::regproc),
           'name text, sink text, options jsonb DEFAULT NULL::jsonb, kinds text[] DEFAULT '
           'NULL::text[], from_rev bigint DEFAULT NULL::bigint, lanes integer DEFAULT NULL::integer, '
           'max_attempts integer DEFAULT NULL::integer, backoff_min interval DEFAULT NULL::interval, '
-          'backoff_max interval DEFAULT NULL::interval, lease interval DEFAULT NULL::interval',
+          'backoff_max interval DEFAULT NULL::interval, lease interval DEFAULT NULL::interval, '
+          'key boolean DEFAULT NULL::boolean, rate numeric DEFAULT NULL::numeric, on_reset text '
+          'DEFAULT NULL::text, give_up_after interval DEFAULT NULL::interval',
           'arguments and defaults');
 
 do $$
@@ -80,23 +82,25 @@ select results_eq(
 -- again: what is not given stays
 create function pg_temp.settings() returns text language sql as $$
   select concat_ws(' ', s.sink, s.options, s.kinds, s.lanes, s.max_attempts, s.backoff_min,
-                   s.backoff_max, s.lease)
+                   s.backoff_max, s.lease, s.key, s.rate, s.on_reset, s.give_up_after)
     from publish.subscription s where s.name = 'kept'
 $$;
 do $$
 begin
   perform publish_subscribe('kept', 'webhook', '{"url": "u", "mode": "binary"}', '{note}', 0, 4, 30,
-                            '2 s', '3 s', '4 s');
+                            '2 s', '3 s', '4 s', true, 2.5, 'pause', '1 day');
   perform publish_subscribe('kept', 'webhook');
 end
 $$;
 select is(pg_temp.settings(),
-          'webhook {"url": "u", "mode": "binary"} {note} 4 30 00:00:02 00:00:03 00:00:04',
+          'webhook {"url": "u", "mode": "binary"} {note} 4 30 00:00:02 00:00:03 00:00:04 t 2.5 pause '
+          '1 day',
           'with nothing else given, nothing changes');
 select lives_ok($$select publish_subscribe('kept', 'webhook', '{"secrets": "env:S", "mode": null}',
                                            max_attempts => 5)$$, 'one setting, one option');
 select is(pg_temp.settings(),
-          'webhook {"url": "u", "secrets": "env:S"} {note} 4 5 00:00:02 00:00:03 00:00:04',
+          'webhook {"url": "u", "secrets": "env:S"} {note} 4 5 00:00:02 00:00:03 00:00:04 t 2.5 pause '
+          '1 day',
           'changes these, and null removes an option');
 select throws_ok($$select publish_subscribe('kept', 'webhook', '{"url": null}')$$, 'PT400', null,
                  'but not one that is needed');
@@ -106,7 +110,8 @@ select throws_ok($$select publish_subscribe('kept', 'webhook', backoff_max => '1
                  null, 'what is kept counts');
 select lives_ok($$select publish_subscribe('kept', 'stdout', kinds => '{*}')$$,
                 'all kinds are asked for by name');
-select is(pg_temp.settings(), 'stdout {} 4 5 00:00:02 00:00:03 00:00:04',
+select is(pg_temp.settings(), 'stdout {} 4 5 00:00:02 00:00:03 00:00:04 t 2.5 pause '
+          '1 day',
           'another sink begins without options');
 select throws_ok($$select publish_subscribe('kept', 'stdout', kinds => '{*,note}')$$, 'PT404', null,
                  'a star stands alone');
@@ -123,6 +128,7 @@ select throws_ok(format('select publish_subscribe(''x'', ''stdout'', %s)', s.set
                  null, s.setting)
   from (values ('lanes => 0'), ('lanes => 257'), ('max_attempts => 0'), ('lease => ''0'''),
                ('backoff_min => ''2 s'', backoff_max => ''1 s'''), ('from_rev => -1'),
+               ('rate => -1'), ('give_up_after => ''0'''), ('on_reset => ''hope'''),
                ('options => ''[]'''), ('options => ''{"source": "env:X"}''')) as s (setting);
 create function pg_temp.detail(query text) returns text language plpgsql as $$
 declare
@@ -137,7 +143,7 @@ end
 $$;
 select is(pg_temp.detail($$select publish_subscribe('x', 'webhook',
                                                     '{"url": "u", "retires": 1}')$$),
-          $$PT400 sink 'webhook', unknown 'retires'$$, 'an unknown option is named');
+          $$PT400 sink 'webhook', unknown option 'retires'$$, 'an unknown option is named');
 select is(pg_temp.detail($$select publish_subscribe('x', 'webhook')$$),
           $$PT400 sink 'webhook', missing 'url'$$, 'a missing one too');
 select is(pg_temp.detail($$select publish_subscribe('x', 'webhook', '{"url": 7}')$$),

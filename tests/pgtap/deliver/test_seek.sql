@@ -58,7 +58,7 @@ begin
 end
 $$;
 select is(pg_temp.sent(), null, 'nothing is claimed');
-select results_eq($$select s.status, s.behind from publish.subscription_state s$$,
+select results_eq($$select s.state, s.behind from publish_subscriptions() s$$,
                   $$values ('paused', 1::bigint)$$, 'the view says so');
 select is_empty('select * from publish.deliverable()', 'and no worker is woken');
 select lives_ok($$select publish_resume('s')$$, 'resumed');
@@ -78,14 +78,14 @@ end
 $$;
 select throws_ok($$select publish_claim('s', 'w')$$, 'PT410', null,
                  'a deletion it has not sent was pruned');
-select is((select s.status from publish.subscription_state s), 'reset needed', 'the view says so');
-select matches((select s.reason from publish.subscription_state s), 'publish_seek',
+select is((select s.state from publish_subscriptions() s), 'reset needed', 'the view says so');
+select matches((select s.reason from publish_subscriptions() s), 'publish_resync',
                'and what to do');
 select throws_ok($$select publish_seek('s', 7)$$, 'PT410', null, 'it cannot go on from there');
 select lives_ok($$select publish_seek('s', 0)$$, 'but from the beginning');
 select is(pg_temp.sent(1), '{5}', 'which sends everything');
 select is(pg_temp.sent(), '{6,7,9}', 'also below the floor');
-select is((select s.status from publish.subscription_state s), 'active', 'and all is well');
+select is((select s.state from publish_subscriptions() s), 'active', 'and all is well');
 
 -- the floor of a kind that it does not read
 do $$
@@ -100,7 +100,7 @@ end
 $$;
 select results_eq($$select f.kind, max(f.floor) from publish.floor f group by f.kind order by 1$$,
                   $$values ('event', 12::bigint), ('note', 8)$$, 'of events all is pruned');
-select results_eq($$select s.name, s.status from publish.subscription_state s order by s.name$$,
+select results_eq($$select s.name, s.state from publish_subscriptions() s order by s.name$$,
                   $$values ('s', 'paused'), ('t', 'active')$$,
                   'who reads notes alone is active');
 select is_empty($$select publish_claim('t', 'w')$$, 'and claims');

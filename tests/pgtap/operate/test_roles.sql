@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(525);
+select plan(550);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -111,6 +111,9 @@ insert into api values
   ($$select publish_pause('t')$$,                             '   a'),
   ($$select publish_resume('t')$$,                            '   a'),
   ($$select publish_seek('t', 0)$$,                           '   a'),
+  ($$select publish_resync('t')$$,                            '   a'),
+  ($$select publish_subscriptions()$$,                        ' rka'),
+  ($$select publish.report_fault('t', 'no host')$$,           '  ka'),
   ($$select publish_accept('c', 'm')$$,                       'wrka'),
   ($$select publish_unsubscribe('u')$$,                       '   a'),
   ($$select publish.define('b', null, null, 1, null, null)$$, '   a'),
@@ -148,8 +151,9 @@ select is_empty(
 create temp table relation as
   select c.oid::regclass::text as name,
          case c.relname when 'file' then 'wrka' when 'job_activity' then '  ka'
-                        when 'subscription_state' then ' rka' when 'lane_state' then ' rka'
-                        when 'recent_batch' then ' rka' when 'writer' then '    '
+                        when 'subscription_state' then ' rka'
+                        when 'lane_state' then ' rka' when 'recent_batch' then ' rka'
+                        when 'writer' then '    '
                         else '   a' end as roles
     from pg_class c
    where c.relnamespace = 'publish'::regnamespace and c.relkind in ('r', 'p', 'v')
