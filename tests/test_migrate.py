@@ -132,7 +132,7 @@ def paths(files: list[resources.SqlFile]) -> list[str]:
 
 
 def all_files() -> list[str]:
-    return paths([*resources.migrations(), *resources.functions()])
+    return paths([*resources.migrations(), *migrate.replaced()])
 
 
 @pytest.fixture
@@ -386,8 +386,8 @@ def test_killed_while_functions_are_installed_leaves_none_and_the_next_run_compl
             == 0
         )
         wait.unlink()
-        assert paths(migrate.pending(holder)) == paths(resources.functions())
-    assert run(empty) == paths(resources.functions())
+        assert paths(migrate.pending(holder)) == paths(migrate.replaced())
+    assert run(empty) == paths(migrate.replaced())
     assert_equal(catalog(empty), installed)
 
 
@@ -475,7 +475,7 @@ def test_a_psql_script_that_failed_half_way_is_completed_by_migrate(
 ) -> None:
     broken = migrate.ddl().replace("-- sql/drain/project.sql\n", "select 1/0;\n")
     assert servers.run_psql(empty, text=broken).returncode != 0
-    assert run(empty) == paths(resources.functions())
+    assert run(empty) == paths(migrate.replaced())
     assert_equal(catalog(empty), installed)
 
 
@@ -637,7 +637,7 @@ def test_a_migration_that_is_still_to_come_finds_the_ones_before(
         assert run(empty) == [f"migrations/{file.name}"]
     (source / "sql").rmdir()
     shutil.move(source / "functions", source / "sql")
-    assert run(empty) == paths(resources.functions())
+    assert run(empty) == paths(migrate.replaced())
     assert_equal(catalog(empty), installed)
 
 
@@ -707,5 +707,5 @@ def test_the_sdist_carries_the_sql_and_builds_the_same_wheel(
     (wheel,) = packages.glob("*.whl")
     assert zipfile.ZipFile(again).namelist() == zipfile.ZipFile(wheel).namelist()
     assert {name for name in zipfile.ZipFile(again).namelist() if name.endswith(".sql")} == {
-        f"pgpublish/{path}" for path in all_files()
+        f"pgpublish/{path}" for path in all_files() if path != "sinks"
     }

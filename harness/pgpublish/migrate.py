@@ -1,5 +1,6 @@
 """Brings a database to this version: yoyo's migrations, then every function file that differs.
 
+What it says of our sinks comes from their classes, as one more such file.
 publish.file records what is installed, by path and checksum; `pgpublish sql` writes the same rows,
 so that a database set up with psql alone can be migrated later.
 """
@@ -20,6 +21,7 @@ from pgpublish import resources
 from pgpublish.database import Connection
 from pgpublish.errors import SchemaMismatch
 from pgpublish.resources import SqlFile
+from pgpublish.sinks.registry import registration
 
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
 
@@ -55,7 +57,7 @@ def pending(conn: Connection) -> list[SqlFile]:
     """Files that `migrate` would apply, in order. Raises SchemaMismatch if the schema is newer,
     or if a migration was edited after it was applied."""
     installed = _installed(conn)
-    ours = {file.path: file for file in [*resources.migrations(), *resources.functions()]}
+    ours = {file.path: file for file in [*resources.migrations(), *replaced()]}
     unknown = sorted(path for path in installed if path not in ours)
     if unknown:
         raise SchemaMismatch(
@@ -90,7 +92,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
         if not _exists(conn, "publish"):
             conn.execute("create schema if not exists publish")
         _apply_migrations(conn)
-        todo_functions = [file for file in todo if file.path.startswith("sql/")]
+        todo_functions = [f for f in todo if not f.path.startswith("migrations/")]
         with conn.transaction():
             conn.execute("set local role publish_owner")
             conn.execute("set local check_function_bodies = off")
@@ -108,7 +110,7 @@ def require_current(conn: Connection) -> None:
     todo = pending(conn)
     if not todo:
         return
-    if len(todo) == len(resources.migrations()) + len(resources.functions()):
+    if len(todo) == len(resources.migrations()) + len(replaced()):
         message = "pgpublish is not installed in this database"
     else:
         message = "the database is at another version, or half migrated"
@@ -127,9 +129,16 @@ def ddl() -> str:
         record = _record([file]).as_string()
         parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\n{record};\ncommit;\n")
     parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
-    parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in resources.functions()]
-    parts.append(_record(resources.functions()).as_string() + ";\ncommit;\n")
+    parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in replaced()]
+    parts.append(_record(replaced()).as_string() + ";\ncommit;\n")
     return "\n".join(parts)
+
+
+def replaced() -> list[SqlFile]:
+    """What is run again where it differs, in order."""
+    found = resources.functions()
+    learns = any(_id(file) == "publish_register_sink" for file in found)
+    return [*found, SqlFile("sinks", registration())] if learns else found
 
 
 def _apply_migrations(conn: Connection) -> None:

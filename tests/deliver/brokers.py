@@ -1,4 +1,5 @@
-"""Real brokers from Debian's packages, on free loopback ports, stopped by their process id."""
+"""Real brokers from Debian's packages, on free loopback ports, stopped by their process id; and
+messages to send them without a database."""
 
 from __future__ import annotations
 
@@ -11,8 +12,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from helpers import PATIENCE, until
+
+from pgpublish.sinks import Message
+
+
+def change(n: int, **more: Any) -> Message:
+    values = {
+        "part": "fresh", "id": f"x/{n}", "source": "/x", "sequence": f"{n:029d}", "rev": n,
+        "kind": "note", "pub_id": f"00000000-0000-4000-8000-{n:012d}", "key": None,
+        "schema_version": 1, "deleted": False, "data": "1", "headers": None, "attempts": 0,
+        "time": "2026-01-02T03:04:05+00:00",
+    } | more  # fmt: skip
+    return Message(**values)
+
+
+def control(kind: str = "pgpublish.reset", life: int = 1_700_000_000) -> Message:
+    """What the database says before, or after, it sends everything again."""
+    return change(
+        0, part="control", id=f"{kind}/{life}", kind=kind, sequence=f"{life:010d}{0:019d}",
+        pub_id="00000000-0000-0000-0000-000000000000", data=f'{{"life": {life}, "head": 9}}',
+    )  # fmt: skip
 
 
 def free_ports(count: int) -> list[int]:
@@ -97,13 +119,15 @@ def redis_server(*options: str) -> Iterator[Broker]:
 
 
 @contextmanager
-def nats_servers(count: int = 1) -> Iterator[list[Broker]]:
+def nats_servers(count: int = 1, *options: str) -> Iterator[list[Broker]]:
     with folder() as path:
         ports, routes = free_ports(count), free_ports(count)
         brokers = []
         for n in range(count):
-            command = [program("nats-server", "nats-server"), "-a", "127.0.0.1", "-p",
-                       str(ports[n]), "-js", "-sd", str(path / str(n)), "-n", f"n{n}"]  # fmt: skip
+            command = [
+                program("nats-server", "nats-server"), "-a", "127.0.0.1", "-p", str(ports[n]),
+                "-js", "-sd", str(path / str(n)), "-n", f"n{n}", *options,
+            ]  # fmt: skip
             if count > 1:
                 others = ",".join(f"nats://127.0.0.1:{route}" for route in routes)
                 command += ["--cluster_name", "test", "--cluster",
@@ -119,8 +143,9 @@ def nats_servers(count: int = 1) -> Iterator[list[Broker]]:
 
 
 @contextmanager
-def rabbitmq_server() -> Iterator[Broker]:
-    """With an epmd of its own, which would otherwise stay behind as a daemon."""
+def rabbitmq_server(*settings: str) -> Iterator[Broker]:
+    """With an epmd of its own, which would otherwise stay behind as a daemon. settings: lines of
+    its configuration."""
     homes = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))
     if not homes:
         raise RuntimeError(
@@ -128,7 +153,9 @@ def rabbitmq_server() -> Iterator[Broker]:
         )
     with folder() as path:
         port, distribution, names = free_ports(3)
-        (path / "config.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n")
+        (path / "config.conf").write_text(
+            "\n".join([f"listeners.tcp.1 = 127.0.0.1:{port}", *settings, ""])
+        )
         (path / "plugins").write_text("[].\n")
         environment = os.environ | {
             "HOME": str(path), "ERL_EPMD_PORT": str(names), "ERL_EPMD_ADDRESS": "127.0.0.1",

@@ -23,7 +23,8 @@ class Request:
     body: bytes
 
     @property
-    def event(self) -> dict[str, Any]:
+    def event(self) -> Any:
+        """One, or in mode batch a list of them."""
         return json.loads(self.body)
 
     @property
@@ -104,6 +105,19 @@ def silent(handler: Handler) -> None:
         handler.connection.recv(1)
         handler.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
     handler.close_connection = True
+
+
+def raw(reply: bytes, *, keep: bool = False) -> Callable[[Handler], None]:
+    """These bytes; keep: the connection stays open after them until the other side has gone."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(reply)
+        if keep:
+            with suppress(OSError):
+                handler.connection.recv(1)
+        handler.close_connection = True
+
+    return answer
 
 
 class Server(ThreadingHTTPServer):

@@ -68,19 +68,19 @@ def settled(conn: Connection) -> bool:
     return one(
         conn,
         "select bool_and(cursor = head and retries = 0 and dead = 0 and workers is null)"
-        " from publish.subscription_state",
+        " from publish_subscriptions()",
     )
 
 
 def failing(conn: Connection) -> bool:
-    return one(conn, "select bool_or(failures > 0) from publish.lane_state")
+    return one(conn, "select bool_or(fresh_failures > 0) from publish.lane_state")
 
 
 def newest(events: list[dict[str, Any]]) -> Newest:
     """What a consumer knows that takes each event in the order in which it comes."""
     known: Newest = {}
     for event in events:
-        rev = int(event["sequence"])
+        rev = int(event["sequence"][-19:])
         assert rev >= known.get(event["subject"], (0, None))[0], "an older change came later"
         known[event["subject"]] = (rev, None if event.get("deleted") else event["data"])
     return known
@@ -222,9 +222,7 @@ async def stream_info(port: int) -> Any:
     return info
 
 
-def test_nats_has_the_feed_after_an_outage_and_drops_what_comes_twice(
-    db: Connection, url: str
-) -> None:
+def test_nats_has_the_feed_after_an_outage_and_a_replay_once_more(db: Connection, url: str) -> None:
     notes(db, 150)
     with brokers.nats_servers() as (server,):
         asyncio.run(make_stream(server.port))
@@ -237,9 +235,11 @@ def test_nats_has_the_feed_after_an_outage_and_drops_what_comes_twice(
         assert newest(events) == feed(db)
         assert ids == [event["id"] for event in events]
         db.execute("select publish_seek('s', publish_head() - 20)")
-        with working(url):
+        with working(url) as reports:
             until(lambda: settled(db))
-        assert asyncio.run(stream_info(server.port)).state.messages == count
+        again = sum(report.sent for report in reports)
+        assert again > 0
+        assert asyncio.run(stream_info(server.port)).state.messages == count + again
 
 
 def test_nats_cluster_takes_everything_while_its_leader_stops(db: Connection, url: str) -> None:
@@ -390,7 +390,7 @@ def test_kafka_has_the_feed_keyed_and_with_tombstones(db: Connection, url: str) 
         assert headers["ce_source"].decode() == "/café 100%"
         assert headers["ce_time"].decode().endswith("+00:00")
         assert (headers.get("ce_deleted") == b"true") == (value is None)
-        rev = int(headers["ce_sequence"])
+        rev = int(headers["ce_sequence"][-19:])
         assert rev > known.get(key, (0, None))[0]
         known[key] = (rev, None if value is None else json.loads(value))
         places.setdefault(key, set()).add(message.partition())
@@ -425,18 +425,13 @@ def hands_back(sink: str, **options: Any) -> None:
     made = sinks.make(sink, sinks.resolve(options))
     stop = Event()
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(made.send, [change_of(n) for n in range(300)], stop)
+        sending = pool.submit(made.send, [brokers.change(n) for n in range(300)], stop)
         with pytest.raises(TimeoutError):
             sending.result(0.5)
         stop.set()
         failures = sending.result(PATIENCE)
     made.close()
     assert [failure.kind for failure in failures] == ["unsent"] * 300
-
-
-def change_of(n: int) -> sinks.Message:
-    pub_id = f"00000000-0000-4000-8000-{n:012d}"
-    return sinks.Message(f"x/{n}", "/x", n, "note", pub_id, 1, False, "1", None, 0, "t")
 
 
 # --- SQS

@@ -11,13 +11,15 @@ from typing import Any
 
 import psycopg
 import pytest
+import servers
 from click.testing import CliRunner, Result
 from conftest import Connection
 from delivery import notes, subscribe
 from helpers import one
 
-from pgpublish import cli, database, deliver, sinks
+from pgpublish import cli, database, deliver, migrate, sinks
 from pgpublish.errors import BadArgument
+from pgpublish.sinks import registry
 
 PAGE = Path(__file__).parents[2] / "docs/deliver-broker.md"
 
@@ -64,7 +66,7 @@ def test_a_sink_of_another_package_is_checked_and_delivered_to(
     deliver.run(lambda: database.connect(url), Event(), once=True)
     lines = [json.loads(line) for line in pigeon.read_text().splitlines()]
     assert [line["data"] for line in lines] == [1, 2, 3]
-    assert one(db, "select behind from publish.subscription_state") == 0
+    assert one(db, "select behind from publish_subscriptions()") == 0
 
 
 @pytest.mark.usefixtures("broken")
@@ -110,48 +112,88 @@ def test_a_sink_of_odd_options_stops_no_other(
     assert warnings
 
 
-def test_the_database_and_the_package_know_the_same_sinks(db: Connection) -> None:
-    named = {point.name for point in metadata.entry_points(group=sinks.GROUP)}
-    known = {name for name in named if one(db, "select publish.sink_options(%s)", name)}
-    assert known == named == {
-        "kafka", "nats", "rabbitmq", "redis", "sqs", "stdout", "webhook",
-    }  # fmt: skip
+OURS = sorted(point.name for point in metadata.distribution("pgpublish").entry_points.select(
+    group=sinks.GROUP))  # fmt: skip
+
+
+def test_a_migrated_database_knows_the_options_of_our_sinks(db: Connection) -> None:
+    """From their classes, as it learns a third party's; and no other."""
+    known = db.execute("select s.sink, s.options from publish.sink s order by s.sink").fetchall()
+    assert known == [(name, json.loads(sinks.known_options(name))) for name in OURS]
+    assert {"webhook", "redis", "nats", "rabbitmq", "kafka", "sqs", "stdout"} <= set(OURS)
     assert one(db, "select publish.sink_options('pigeon')") is None
 
 
-REQUIRED = {
-    "webhook": {"url": "http://127.0.0.1/"}, "redis": {"url": "redis://127.0.0.1", "stream": "s"},
-    "nats": {"servers": ["nats://127.0.0.1"], "subject": "s"}, "stdout": {},
-    "rabbitmq": {"url": "amqp://127.0.0.1", "routing_key": "r"},
-    "kafka": {"servers": "127.0.0.1", "topic": "t"},
-    "sqs": {"queue_url": "http://127.0.0.1/q", "region": "eu-west-1"},
-}  # fmt: skip
+def test_a_database_that_psql_made_knows_them_too(new_database: Any, cluster: Any) -> None:
+    name = new_database(None)
+    servers.run_psql(cluster.url(name), text=migrate.ddl()).check_returncode()
+    with psycopg.connect(cluster.url(name)) as conn:
+        assert one(conn, "select count(*) from publish.sink") == len(OURS)
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", OURS)
+def test_options_are_known_without_the_package_that_the_sink_needs(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who migrates need not be who delivers."""
+    expected = sinks.load(name).OPTIONS
+    monkeypatch.setattr(metadata.EntryPoint, "load", None)
+    assert json.loads(sinks.known_options(name)) == expected
+
+
+def test_an_option_that_a_later_version_adds_is_known_after_migrate(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = registry.registration().replace('"maxlen": "number"', '"maxage": "number"')
+    monkeypatch.setattr(migrate, "registration", lambda: later)
+    with database.connect(url) as conn:
+        assert [file.path for file in migrate.migrate(conn)] == ["sinks"]
+        assert migrate.migrate(conn) == []
+    subscribe(db, "s", "redis", options=required("redis") | {"maxage": 1})
+    with pytest.raises(psycopg.Error) as caught:
+        subscribe(db, "s", "redis", options={"maxlen": 1})
+    assert caught.value.sqlstate == "PT400"
+
+
+SAMPLES = {"url": "http://127.0.0.1/", "servers": "127.0.0.1", "queue_url": "http://127.0.0.1/q"}
+PER_TYPE = {"string": "x", "number": 1, "boolean": True, "array": ["127.0.0.1"], "object": {}}
+SCHEMES = {"redis": "redis://127.0.0.1", "rabbitmq": "amqp://127.0.0.1"}
+
+
+def required(name: str) -> dict[str, Any]:
+    """The fewest options that this sink can have."""
+    found = {}
+    for option, kind in json.loads(sinks.known_options(name)).items():
+        if kind.endswith(" required"):
+            sample = PER_TYPE[kind.split()[0]]
+            found[option] = SAMPLES.get(option, sample) if sample == "x" else sample
+    return found | ({"url": SCHEMES[name]} if name in SCHEMES else {})
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_a_timeout_or_concurrency_that_is_not_above_0_is_refused(db: Connection, name: str) -> None:
     """By the database; and by the sink, where it comes from the environment."""
     known = {"timeout", "concurrency"} & set(one(db, "select publish.sink_options(%s)", name))
     for option in sorted(known):
         for value in (0, -1):
             with pytest.raises(psycopg.Error) as caught:
-                subscribe(db, "s", name, options=REQUIRED[name] | {option: value})
+                subscribe(db, "s", name, options=required(name) | {option: value})
             assert caught.value.sqlstate == "PT400"
         for text in ("0", "-1", "nan", "inf") if name != "stdout" else ():
-            options = sinks.resolve(REQUIRED[name] | {option: "env:N"}, {"N": text})
+            options = sinks.resolve(required(name) | {option: "env:N"}, {"N": text})
             with pytest.raises(BadArgument) as refused:
                 sinks.make(name, options)
             assert option in str(refused.value.detail)
-        subscribe(db, "s", name, options=REQUIRED[name] | {option: 0.5})
+        subscribe(db, "s", name, options=required(name) | {option: 0.5})
 
 
-def test_every_option_the_database_knows_is_read_by_its_sink(db: Connection) -> None:
-    """And no sink reads one that publish_subscribe would refuse."""
-    folder = Path(sinks.__file__).parent
-    for name in ("kafka", "nats", "rabbitmq", "redis", "sqs", "stdout", "webhook"):
-        text = (folder / f"{name}.py").read_text()
-        read = set(re.findall(r'options\.\w+\(\s*"(\w+)"', text))
-        if name == "nats":
-            read |= {"token", "user", "password"}
-        known = set(one(db, "select publish.sink_options(%s)", name))
-        assert read | {"source", "timeout"} == known, name
+@pytest.mark.parametrize("name", OURS)
+def test_a_sink_reads_the_options_that_it_names_and_no_other(name: str) -> None:
+    class Read(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            seen.add(key)
+            return super().get(key, default)
+
+    seen: set[str] = set()
+    sinks.make(name, sinks.Options(Read(required(name)))).close()
+    assert seen - {"timeout"} == set(sinks.load(name).OPTIONS)

@@ -7,6 +7,7 @@ import base64
 import datetime
 import json
 import ssl
+import time
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,17 +23,20 @@ from pgpublish.errors import BadArgument
 from pgpublish.sinks import Failure, Message, Options
 from pgpublish.sinks.address import is_public
 from pgpublish.sinks.concurrent import send_all
-from pgpublish.sinks.webhook import Webhook, seconds
+from pgpublish.sinks.retry_after import seconds
+from pgpublish.sinks.webhook import Webhook
 
 SECRETS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 
 
 def change(n: int, **more: Any) -> Message:
-    values: dict[str, Any] = {
-        "id": f"epoch/{n}", "source": "/pgpublish/test", "rev": n, "kind": "note",
-        "pub_id": f"00000000-0000-4000-8000-{n:012d}", "schema_version": 1, "deleted": False,
-        "data": f'{{"n": {n}}}', "headers": None, "attempts": 0, "time": NOW.isoformat(),
+    values = {
+        "part": "fresh", "id": f"epoch/{n}", "source": "/pgpublish/test",
+        "sequence": f"{n:029d}", "rev": n, "kind": "note",
+        "pub_id": f"00000000-0000-4000-8000-{n:012d}", "key": None, "schema_version": 1,
+        "deleted": False, "data": f'{{"n": {n}}}', "headers": None, "attempts": 0,
+        "time": NOW.isoformat(),
     } | more  # fmt: skip
     return Message(**values)
 
@@ -58,7 +62,7 @@ def test_a_change_is_a_cloudevent_in_json() -> None:
     assert request.event == {
         "specversion": "1.0", "id": "epoch/7", "source": "/pgpublish/test", "type": "café",
         "subject": "00000000-0000-4000-8000-000000000007", "time": "2026-01-02T03:04:05+00:00",
-        "datacontenttype": "application/json", "sequence": "0000000000000000007",
+        "datacontenttype": "application/json", "sequence": "00000000000000000000000000007",
         "schemaversion": 1, "traceparent": trace["traceparent"], "data": {"n": 7},
     }  # fmt: skip
 
@@ -117,7 +121,7 @@ def test_connections_are_kept_and_messages_sent_concurrently() -> None:
         (301, "endpoint"), (307, "endpoint"), (400, "rejected"), (401, "rejected"),
         (403, "rejected"), (404, "rejected"), (405, "rejected"), (408, "endpoint"),
         (410, "gone"), (422, "rejected"), (425, "endpoint"),
-        (429, "endpoint"), (500, "endpoint"), (503, "endpoint"),
+        (429, "busy"), (500, "endpoint"), (503, "endpoint"),
         (receiver.reset, "endpoint"), (receiver.garbage, "endpoint"), (receiver.endless, None),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
@@ -129,6 +133,205 @@ def test_each_answer_is_of_its_class(answer: Any, kind: str | None) -> None:
     assert len(endpoint.requests) == 1
     if isinstance(answer, int) and kind:
         assert str(answer) in failures[0].reason
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        OK + b"set-cookie: a=" + b"x" * 100_000 + b"\r\ncontent-length: 0\r\n\r\n",
+        OK + b"".join(b"x-%d: 1\r\n" % n for n in range(1500)) + b"content-length: 0\r\n\r\n",
+        OK + b"content-length: 100\r\n\r\nshort",
+        OK + b"transfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
+        OK + b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\nok",
+        OK + b"\r\nuntil the end",
+        b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+        b"HTTP/1.0 200 OK\r\n\r\nok",
+        b"HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 299 x\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 205 Reset Content\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n"
+        b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n",
+    ],
+    ids=["long-header", "many-headers", "cut", "cut-chunks", "no-gzip", "no-length",
+         "line-feeds", "1.0", "no-reason", "299", "205", "1xx"],
+)  # fmt: skip
+def test_any_2xx_is_delivered_whatever_follows_it(reply: bytes) -> None:
+    with receiving(lambda request: receiver.raw(reply)) as endpoint:
+        assert send([change(1), change(2)], url=endpoint.url, concurrency=1) == []
+    assert [request.data["n"] for request in endpoint.requests] == [1, 2]
+
+
+@pytest.mark.parametrize("status", [b"200", b"422"])
+def test_a_body_that_never_ends_costs_its_connection_only(
+    status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgpublish.sinks.webhook.BODY_S", 0.1)
+    reply = b"HTTP/1.1 %s x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n" % status
+    with receiving(lambda request: receiver.raw(reply, keep=True)) as endpoint:
+        failures = send([change(1), change(2)], url=endpoint.url, timeout=60)
+    assert kinds(failures) == ([] if status == b"200" else ["rejected"] * 2)
+    assert len(endpoint.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/hook?sig=rX7%2FXCC2w%3D&sv=2019%3A01", "/a%2fb/c%3Ad", "/x%7Ey?q=%27a%27&r='b'",
+     "/a/../b/./c", "/a//b", "/hook?u=user%40host&t=1+1&t=%2B", "/p;v=1,2?x=[1]&y={z}|^`",
+     "/a?b?c"],
+)  # fmt: skip
+def test_a_url_is_called_to_the_letter(path: str) -> None:
+    with receiving() as endpoint:
+        assert send([change(1)], url=endpoint.url.removesuffix("/hook") + path) == []
+    assert [request.path for request in endpoint.requests] == [path]
+
+
+@pytest.mark.parametrize(
+    ("path", "called"),
+    [
+        ("", "/"),
+        ("?a=%2F", "/?a=%2F"),
+        ("/é %2F?ü=%C3%BC", "/%C3%A9%20%2F?%C3%BC=%C3%BC"),
+        ("/a#b", "/a"),
+    ],
+)
+def test_only_what_no_request_can_hold_is_encoded(path: str, called: str) -> None:
+    with receiving() as endpoint:
+        assert send([change(1)], url=endpoint.url.removesuffix("/hook") + path) == []
+    assert [request.path for request in endpoint.requests] == [called]
+
+
+def test_a_kept_connection_that_ends_before_an_answer_is_replaced_at_once() -> None:
+    """A server closes what is idle just when it is used again: nobody is at fault."""
+
+    def answer(request: Request) -> Any:
+        return 200 if request.data["n"] < 3 else receiver.reset if ends.pop() else 200
+
+    ends = [False] * 10 + [True] * 3
+    with receiving(answer) as endpoint:
+        sink = Webhook(Options({"url": endpoint.url, "allow_private": True, "concurrency": 3}))
+        assert sink.send([change(n) for n in range(3)], Event()) == []
+        kept = endpoint.connections
+        assert sink.send([change(n) for n in range(3, 3 + kept)], Event()) == []
+        sink.close()
+    assert endpoint.connections > kept
+
+
+def test_a_connection_that_was_made_for_a_request_and_breaks_is_a_failure() -> None:
+    with receiving(lambda request: receiver.reset) as endpoint:
+        failures = send([change(n) for n in range(3)], url=endpoint.url, concurrency=1)
+    assert kinds(failures)[0] == "endpoint"
+    assert len(endpoint.requests) == 1
+
+
+def test_changes_travel_in_batches_and_each_is_a_cloudevent() -> None:
+    with receiving() as endpoint:
+        changes = [change(n, key=f"ключ {n}") for n in range(25)]
+        assert send(changes, url=endpoint.url, mode="batch", batch_size=10, secrets=SECRETS) == []
+    assert sorted(len(request.event) for request in endpoint.requests) == [5, 10, 10]
+    for request in endpoint.requests:
+        assert request.headers["content-type"].startswith("application/cloudevents-batch+json")
+        standardwebhooks.Webhook(SECRETS[0]).verify(request.body, request.headers)
+    events = [event for request in endpoint.requests for event in request.event]
+    assert sorted(event["data"]["n"] for event in events) == list(range(25))
+    assert all(event["key"] == f"ключ {event['data']['n']}" for event in events)
+    assert len({request.headers["webhook-id"] for request in endpoint.requests}) == 3
+
+
+def test_a_batch_is_of_a_megabyte_at_most_and_a_larger_change_goes_alone() -> None:
+    large = {1: 700_000, 2: 700_000, 3: 2_000_000}
+    changes = [change(n, data=json.dumps("x" * large.get(n, 10))) for n in range(6)]
+    with receiving() as endpoint:
+        assert send(changes, url=endpoint.url, mode="batch", concurrency=1) == []
+    assert [len(request.event) for request in endpoint.requests] == [2, 1, 1, 2]
+
+
+def test_a_batch_that_fails_fails_whole_and_its_retries_go_alone() -> None:
+    """So that what is refused takes no other along a second time."""
+    with receiving(lambda r: 422 if b'"n": 7}' in r.body else 200) as endpoint:
+        changes = [change(n) for n in range(20)]
+        failures = send(changes, url=endpoint.url, mode="batch", batch_size=10)
+        assert sorted(f.message.rev for f in failures) == list(range(10))
+        assert set(kinds(failures)) == {"rejected"}
+        retries = [f.message._replace(part="retries") for f in failures]
+        (failure,) = send(retries, url=endpoint.url, mode="batch", batch_size=10)
+    assert failure.message.rev == 7
+    assert len(endpoint.requests) == 2 + 10
+    assert all(isinstance(request.event, dict) for request in endpoint.requests[2:])
+
+
+@pytest.mark.parametrize(("answer", "kind"), [(410, "gone"), (429, "busy"), (500, "endpoint")])
+def test_a_batch_is_judged_as_one_change_is(answer: int, kind: str) -> None:
+    with receiving(lambda request: answer) as endpoint:
+        failures = send([change(n) for n in range(30)], url=endpoint.url, mode="batch",
+                        batch_size=10, concurrency=1)  # fmt: skip
+    assert kinds(failures) == [kind] * 10 + ["unsent"] * 20
+    assert len(endpoint.requests) == 1
+
+
+def test_a_batch_that_is_not_full_holds_its_lane_for_batch_ms() -> None:
+    with receiving() as endpoint:
+        began = time.monotonic()
+        assert send([change(1)], url=endpoint.url, mode="batch", batch_ms=300) == []
+        assert time.monotonic() - began >= 0.3
+        stopped = Event()
+        stopped.set()
+        sink = Webhook(Options({"url": endpoint.url, "allow_private": True, "mode": "batch",
+                                "batch_size": 2, "batch_ms": 3_600_000}))  # fmt: skip
+        assert sink.send([change(1), change(2)], Event()) == []  # it is full
+        assert kinds(sink.send([change(1)], stopped)) == ["unsent"]
+        sink.close()
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary", "batch"])
+def test_a_control_event_is_one_more_type_with_life_and_head(mode: str) -> None:
+    reset = change(0, part="control", kind="pgpublish.reset", id="pgpublish.reset/1700000000",
+                   pub_id="00000000-0000-0000-0000-000000000000",
+                   data='{"life": 1700000000, "head": 42}')  # fmt: skip
+    with receiving() as endpoint:
+        assert send([reset], url=endpoint.url, mode=mode) == []
+    (request,) = endpoint.requests
+    if mode == "binary":
+        assert request.headers["ce-type"] == "pgpublish.reset"
+        assert json.loads(request.body) == {"life": 1700000000, "head": 42}
+    else:
+        assert request.event["type"] == "pgpublish.reset"
+        assert request.event["data"] == {"life": 1700000000, "head": 42}
+    assert request.headers["webhook-id"] == reset.id
+
+
+@pytest.mark.parametrize("mode", ["structured", "binary"])
+def test_the_key_travels_where_the_subscription_has_it_also_of_a_deletion(mode: str) -> None:
+    deleted = change(7, key='a"é', deleted=True, data=None)
+    with receiving() as endpoint:
+        assert send([deleted], url=endpoint.url, mode=mode) == []
+    (request,) = endpoint.requests
+    found = request.headers["ce-key"] if mode == "binary" else request.event["key"]
+    assert found == ("a%22%C3%A9" if mode == "binary" else 'a"é')
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"url": "https://host.invalid/"}, "gaierror"),
+        ({"url": "http://127.0.0.1/"}, "127.0.0.1"),
+        ({"url": "http://127.0.0.1/", "ca": "/nowhere.pem"}, "FileNotFoundError"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_says_so_before_anything_is_sent(
+    options: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(BadArgument) as caught:
+        sinks.check("webhook", options)
+    assert why in str(caught.value.detail)
+
+
+def test_an_endpoint_that_can_be_is_not_called_to_find_out() -> None:
+    with receiving() as endpoint:
+        sinks.check("webhook", {"url": endpoint.url, "allow_private": True})
+    assert endpoint.connections == 0
 
 
 def test_an_error_nobody_foresaw_costs_its_own_change_only() -> None:
@@ -156,21 +359,44 @@ def test_an_endpoint_that_is_down_is_a_failure() -> None:
     assert failure.kind == "endpoint"
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [403, 429, 503])
 def test_retry_after_is_passed_on_and_ends_the_batch(status: int) -> None:
     with receiving(lambda request: (status, {"retry-after": "120"})) as endpoint:
         failures = send([change(n) for n in range(100)], url=endpoint.url, concurrency=2)
-    assert {f.retry_after for f in failures if f.kind == "endpoint"} == {120}
+    assert {f.retry_after for f in failures if f.kind == "busy"} == {120}
     assert len(endpoint.requests) <= 2
     assert kinds(failures).count("unsent") == 100 - len(endpoint.requests)
 
 
-def test_retry_after_is_read_as_seconds_or_date() -> None:
-    assert seconds("7", 0) == 7
-    assert seconds("Fri, 02 Jan 2026 03:05:05 GMT", NOW.timestamp()) == 60
-    assert seconds("Fri, 02 Jan 2026 03:03:05 GMT", NOW.timestamp()) == 0
-    assert seconds("soon", 0) is None
-    assert seconds(None, 0) is None
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("7", 7), (" 7 ", 7), ("1.5", 1.5), ("0", 0), ("9" * 400, 31_536_000),
+        ("Fri, 02 Jan 2026 03:05:05 GMT", 60), ("Friday, 02-Jan-26 03:05:05 GMT", 60),
+        ("Fri Jan  2 03:05:05 2026", 60), ("Fri, 02 Jan 2026 04:05:05 +0100", 60),
+        ("Fri, 02 Jan 2026 03:03:05 GMT", 0), ("Fri, 02 Jan 9999 03:03:05 GMT", 31_536_000),
+        ("soon", None), ("-5", None), ("", None), ("Mon, 31 Feb 2026 00:00:00 GMT", None),
+        ("\N{ARABIC-INDIC DIGIT SEVEN}", None), (None, None),
+    ],
+)  # fmt: skip
+def test_retry_after_is_read_in_every_form_and_in_utc(
+    text: str | None, wait: float | None, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert seconds(text, NOW.timestamp()) == wait
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("value", ["soon", "-5"])
+def test_a_retry_after_nobody_can_read_is_none(value: str) -> None:
+    with receiving(lambda request: (503, {"retry-after": value})) as endpoint:
+        (failure,) = send([change(1)], url=endpoint.url)
+    assert (failure.kind, failure.retry_after) == ("endpoint", None)
 
 
 def test_an_endpoint_that_takes_nothing_is_spared_the_rest() -> None:
@@ -180,13 +406,13 @@ def test_an_endpoint_that_takes_nothing_is_spared_the_rest() -> None:
     assert len(failures) == 100
 
 
-@pytest.mark.parametrize("answer", [429, 503])
-def test_an_endpoint_that_asks_for_time_gets_it_also_in_the_middle_of_a_batch(answer: int) -> None:
+@pytest.mark.parametrize("answer", [429, (503, {"retry-after": "0"})])
+def test_an_endpoint_that_asks_for_time_gets_it_also_in_the_middle_of_a_batch(answer: Any) -> None:
     with receiving(lambda request: 200 if request.data["n"] < 50 else answer) as endpoint:
         failures = send([change(n) for n in range(200)], url=endpoint.url, concurrency=2)
     assert len(endpoint.requests) <= 52
     assert kinds(failures).count("unsent") == 200 - len(endpoint.requests)
-    assert {f.retry_after for f in failures if f.kind == "endpoint"} == {0}
+    assert {f.retry_after for f in failures if f.kind == "busy"} == {0}
 
 
 def test_an_endpoint_that_hangs_after_its_first_answer_is_spared_the_rest() -> None:

@@ -1,13 +1,14 @@
 """CloudEvents 1.0: a change as an event, in JSON or as headers.
 
-type is the kind, subject the pub_id, id the epoch and rev. Extensions: sequence (the rev, to
-compare as text), schemaversion, deleted, and the change's traceparent and tracestate.
+type is the kind, subject the pub_id. Extensions: sequence (life and rev, to compare as text), key
+(the source's, if the subscription has it sent), schemaversion, deleted, and the change's
+traceparent and tracestate. A control event is one more type, with life and head as its data.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from pgpublish.sinks import Message
 
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
+BATCH = "application/cloudevents-batch+json; charset=utf-8"
 JSON = "application/json"
 PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
 
@@ -22,10 +24,17 @@ PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
 def attributes(message: Message) -> dict[str, Any]:
     """All but the data."""
     event = {
-        "specversion": "1.0", "id": message.id, "source": message.source, "type": message.kind,
-        "subject": message.pub_id, "time": message.time, "sequence": f"{message.rev:019d}",
+        "specversion": "1.0",
+        "id": message.id,
+        "source": message.source,
+        "type": message.kind,
+        "subject": message.pub_id,
+        "time": message.time,
+        "sequence": message.sequence,
         "schemaversion": message.schema_version,
-    } | trace(message)  # fmt: skip
+    } | trace(message)
+    if message.key is not None:
+        event["key"] = message.key
     return event | ({"deleted": True} if message.deleted else {"datacontenttype": JSON})
 
 
@@ -46,15 +55,23 @@ def _same(source: str, kind: str, schema_version: int) -> str:
 def structured(message: Message) -> bytes:
     """The event as one JSON document; the payload's text is passed on as it is."""
     same = _same(message.source, message.kind, message.schema_version)
-    traced = "".join(f', "{n}": {json.dumps(v)}' for n, v in trace(message).items())
+    more = "".join(f', "{n}": {json.dumps(v)}' for n, v in trace(message).items())
+    if message.key is not None:
+        more += f', "key": {json.dumps(message.key, ensure_ascii=False)}'
     rest = (
-        ', "deleted": true' if message.data is None
+        ', "deleted": true'
+        if message.data is None
         else f', "datacontenttype": "{JSON}", "data": {message.data}'
-    )  # fmt: skip
+    )
     return (
         f'{{"specversion": "1.0", "id": "{message.id}", {same}, "subject": "{message.pub_id}",'
-        f' "time": "{message.time}", "sequence": "{message.rev:019d}"{traced}{rest}}}'
+        f' "time": "{message.time}", "sequence": "{message.sequence}"{more}{rest}}}'
     ).encode()
+
+
+def batch(events: Iterable[bytes]) -> bytes:
+    """Structured events as one JSON document."""
+    return b"[" + b",\n".join(events) + b"]"
 
 
 def percent(text: str) -> str:

@@ -1,105 +1,193 @@
 """NATS JetStream: a change is acknowledged when the stream has stored it.
 
-Nats-Msg-Id is epoch/rev, so that the stream drops what comes twice within its deduplication window.
+Nats-Msg-Id is the event's id, so that the stream drops a retry whose first try it has stored.
 {kind} in the subject stands for the kind.
+
+A connection that fails is closed and the next batch opens another: the client's own reconnecting
+keeps a full buffer of what nobody waits for any more, and its publish_async a permit for each
+message that it refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
-import nats
 from nats.aio.client import Client
-from nats.errors import Error, MaxPayloadError
-from nats.js import JetStreamContext
-from nats.js.errors import APIError, NoStreamResponseError
+from nats.aio.msg import Msg
+from nats.errors import Error
 
 from pgpublish.sinks import Failure, FailureClass, Message, Options, background
 from pgpublish.sinks.cloudevents import STRUCTURED, structured
 from pgpublish.sinks.concurrent import send_all
 
 TIMEOUT_S = 10.0
+CLOSE_S = 2.0
 CONCURRENCY = 256  # unacknowledged at a time
 UNSAFE = re.compile(r"[\s.*>\x00-\x1f]")
+FRAME = len("NATS/1.0\r\n\r\n")  # of a header block, beside "name: value\r\n" each
+
+
+@dataclass
+class Link:
+    """A connection, where its answers come, and who waits for them."""
+
+    client: Client
+    inbox: str = ""
+    waiting: dict[str, asyncio.Future[Msg]] = field(default_factory=dict)
+
+    async def answered(self, msg: Msg) -> None:
+        future = self.waiting.get(msg.subject.rpartition(".")[2])
+        if future is not None and not future.done():
+            future.set_result(msg)
+
+    async def lost(self) -> None:
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionResetError("the connection was lost"))
 
 
 class Nats:
+    OPTIONS: ClassVar = {
+        "servers": "array required",
+        "subject": "string required",
+        "token": "string",
+        "user": "string",
+        "password": "string",
+        "ca": "string",
+        "concurrency": "number",
+    }
+
     def __init__(self, options: Options) -> None:
         self.servers = options.words("servers")
         self.subject = options.text("subject")
         self.timeout = options.positive("timeout", TIMEOUT_S)
         self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
-        self.login: dict[str, Any] = {
-            name: options.text(name) for name in ("token", "user", "password") if options.text(name)
-        }
+        login = {name: options.text(name) for name in ("token", "user", "password")}
+        self.login: dict[str, Any] = {name: value for name, value in login.items() if value}
         if ca := options.text("ca"):
-            import ssl
-
             self.login["tls"] = ssl.create_default_context(cafile=ca)
-        self._client: Client | None = None
-        self._stream: JetStreamContext | None = None
+        self._link: Link | None = None
+        self._tokens = count()
+        self._said = ""  # by the server or the client, not about one message
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
         return background.run(self._send(messages, stop))
 
+    def check(self) -> None:
+        """Raises nats.errors.Error, OSError or TimeoutError."""
+        background.run(self._check())
+
     def close(self) -> None:
         background.run(self._close())
 
-    async def _open(self) -> JetStreamContext:
-        if self._stream is None or self._client is None or self._client.is_closed:
-            self._client = await nats.connect(
-                self.servers, connect_timeout=min(2.0, self.timeout), max_reconnect_attempts=-1,
-                reconnect_time_wait=0.1, allow_reconnect=True, error_cb=_ignore, **self.login,
-            )  # fmt: skip
-            self._stream = self._client.jetstream(
-                timeout=self.timeout, publish_async_max_pending=self.concurrency
-            )
-        return self._stream
+    async def _check(self) -> None:
+        async with asyncio.timeout(self.timeout):
+            await self._open()
+
+    async def _open(self) -> Link:
+        if self._link is not None and self._link.client.is_connected:
+            return self._link
+        await self._close()
+        self._said = ""
+        self._link = link = Link(Client())
+        await link.client.connect(
+            self.servers,
+            connect_timeout=min(2.0, self.timeout),  # type: ignore[arg-type]
+            allow_reconnect=False,
+            max_reconnect_attempts=1,  # of each server, before all were tried
+            reconnect_time_wait=0.1,  # type: ignore[arg-type]
+            ping_interval=20,
+            error_cb=self._hear,
+            closed_cb=link.lost,
+            **self.login,
+        )
+        link.inbox = link.client.new_inbox()
+        await link.client.subscribe(f"{link.inbox}.*", cb=link.answered)
+        return link
 
     async def _close(self) -> None:
-        if self._client is not None:
-            with suppress(Error, OSError):
-                await self._client.close()
+        link, self._link = self._link, None
+        if link is not None:
+            with suppress(Error, OSError, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):  # a dead peer takes nothing more
+                    await link.client.close()
 
     async def _send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
         try:
             async with asyncio.timeout(self.timeout):
-                stream = await self._open()
+                link = await self._open()
         except (Error, OSError, TimeoutError) as error:
-            return [Failure(m, "endpoint", f"{type(error).__name__}: {error}") for m in messages]
-        return await send_all(
-            lambda message: self._publish(stream, message), messages, stop,
+            reason = self._why(f"{type(error).__name__}: {error}")
+            return [Failure(message, "endpoint", reason) for message in messages]
+        failures = await send_all(
+            lambda message: self._publish(link, message),
+            messages,
+            stop,
             concurrency=self.concurrency,
-        )  # fmt: skip
+        )
+        if any(failure.kind == "endpoint" for failure in failures):
+            await self._close()
+        return failures
 
-    async def _publish(self, stream: JetStreamContext, message: Message) -> Failure | None:
+    async def _publish(self, link: Link, message: Message) -> Failure | None:
+        body = structured(message)
+        headers = {"Nats-Msg-Id": message.id, "content-type": STRUCTURED}
+        size = len(body) + FRAME + sum(len(f"{k}: {v}\r\n".encode()) for k, v in headers.items())
+        if size > link.client.max_payload:
+            reason = f"{size} bytes with its headers; the server takes {link.client.max_payload}"
+            return Failure(message, "rejected", reason)
+        subject = self.subject.replace("{kind}", UNSAFE.sub("_", message.kind))
         try:
             async with asyncio.timeout(self.timeout):
-                await (await stream.publish_async(
-                    self.subject.replace("{kind}", UNSAFE.sub("_", message.kind)),
-                    structured(message),
-                    headers={"Nats-Msg-Id": message.id, "content-type": STRUCTURED},
-                ))  # fmt: skip
+                answer = await self._ask(link, subject, body, headers)
+                if answer.get("duplicate") and message.part == "fresh":
+                    # Not a retry, but a replay, which is to be stored once more; or another worker
+                    # died after it had sent this.
+                    del headers["Nats-Msg-Id"]
+                    answer = await self._ask(link, subject, body, headers)
         except TimeoutError:
-            return Failure(message, "endpoint", f"not acknowledged within {self.timeout:g} s")
+            reason = self._why(f"not acknowledged within {self.timeout:g} s")
+            return Failure(message, "endpoint", reason)
         except (Error, OSError) as error:
-            return Failure(message, judge(error), f"{type(error).__name__}: {error}")
+            return Failure(message, "endpoint", self._why(f"{type(error).__name__}: {error}"))
+        if refusal := answer.get("error"):
+            code = refusal.get("err_code", refusal.get("code"))
+            reason = f"{refusal.get('description')} (code {code})"
+            return Failure(message, judge(refusal), reason)
         return None
 
+    async def _ask(
+        self, link: Link, subject: str, body: bytes, headers: dict[str, str]
+    ) -> dict[str, Any]:
+        """The stream's answer."""
+        token = str(next(self._tokens))
+        link.waiting[token] = future = asyncio.get_running_loop().create_future()
+        try:
+            await link.client.publish(subject, body, reply=f"{link.inbox}.{token}", headers=headers)
+            msg = await future
+        finally:
+            del link.waiting[token]
+        if msg.headers and msg.headers.get("Status") == "503":
+            return {"error": {"code": 503, "description": f"no stream takes {subject}"}}
+        answer: dict[str, Any] = json.loads(msg.data)
+        return answer
 
-async def _ignore(error: Exception) -> None:
-    """What goes wrong with a message is in its acknowledgement."""
+    async def _hear(self, error: Exception) -> None:
+        self._said = f"{type(error).__name__}: {error}"
+
+    def _why(self, reason: str) -> str:
+        return f"{reason}; {self._said}" if self._said and self._said not in reason else reason
 
 
-def judge(error: Exception) -> FailureClass:
+def judge(error: dict[str, Any]) -> FailureClass:
     """Whether the stream refused this one message, or takes none."""
-    if isinstance(error, MaxPayloadError):
-        return "rejected"
-    if isinstance(error, APIError) and not isinstance(error, NoStreamResponseError):
-        return "rejected" if (error.code or 500) < 500 else "endpoint"
-    return "endpoint"
+    return "rejected" if 400 <= (error.get("code") or 500) < 500 else "endpoint"

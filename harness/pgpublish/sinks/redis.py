@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
 from redis.exceptions import DataError, RedisError, ResponseError
@@ -21,19 +21,30 @@ OURS = ("WRONGTYPE", "ERR")  # answers that a command, not the server, is to bla
 
 
 class Redis:
+    OPTIONS: ClassVar = {
+        "url": "string required",
+        "stream": "string required",
+        "maxlen": "number",
+        "ca": "string",
+    }
+
     def __init__(self, options: Options) -> None:
         timeout = options.positive("timeout", TIMEOUT_S)
         more: dict[str, Any] = {"ssl_ca_certs": ca} if (ca := options.text("ca")) else {}
         try:
             self.client = redis.Redis.from_url(
-                options.text("url"), socket_timeout=timeout, socket_connect_timeout=timeout,
-                health_check_interval=30, **more,
-            )  # fmt: skip
+                options.text("url"),
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                health_check_interval=30,
+                **more,
+            )
         except ValueError as error:
             raise BadArgument(
-                "this is no Redis URL", detail="Option url.",
+                "this is no Redis URL",
+                detail="Option url.",
                 hint="Write redis://host:6379/0 or rediss://….",
-            ) from error  # fmt: skip
+            ) from error
         maxlen = int(options.number("maxlen", 0))
         trim = ["MAXLEN", "~", str(maxlen)] if maxlen else []
         self.command = ["XADD", options.text("stream"), *trim, "*"]
@@ -42,9 +53,16 @@ class Redis:
         with self.client.pipeline(transaction=False) as pipeline:
             for message in messages:
                 pipeline.execute_command(  # type: ignore[no-untyped-call]
-                    *self.command, "id", message.id, "type", message.kind,
-                    "subject", message.pub_id, "event", structured(message),
-                )  # fmt: skip
+                    *self.command,
+                    "id",
+                    message.id,
+                    "type",
+                    message.kind,
+                    "subject",
+                    message.pub_id,
+                    "event",
+                    structured(message),
+                )
             try:
                 answers = pipeline.execute(raise_on_error=False)
             except (RedisError, OSError) as error:
@@ -56,6 +74,10 @@ class Redis:
             for m, answer in zip(messages, answers, strict=True)
             if isinstance(answer, Exception)
         ]
+
+    def check(self) -> None:
+        """Raises RedisError."""
+        self.client.ping()
 
     def close(self) -> None:
         self.client.close()

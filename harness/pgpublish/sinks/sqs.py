@@ -1,28 +1,41 @@
-"""SQS FIFO: the group is the pub_id, the deduplication id epoch/rev, ten messages in a request."""
+"""SQS FIFO: the group is the pub_id, the deduplication id the event's, ten messages in a request.
+
+What the answer does not name as taken was not delivered. There is no order between groups: a
+control event may arrive before or after changes that were sent on its other side.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pgpublish.sinks import Failure, Message, Options
-from pgpublish.sinks.cloudevents import structured
-from pgpublish.sinks.concurrent import BEGIN_S
+from pgpublish.sinks.concurrent import BEGIN_S, Part, parts
 
 TIMEOUT_S = 10.0
 CONCURRENCY = 4  # requests at a time
 ENTRIES = 10
 BYTES = 256 * 1024
+OF_CONTENT = ("TooLong", "InvalidMessageContents", "InvalidParameterValue")
 
 
 class Sqs:
+    OPTIONS: ClassVar = {
+        "queue_url": "string required",
+        "region": "string required",
+        "endpoint_url": "string",
+        "access_key_id": "string",
+        "secret_access_key": "string",
+        "concurrency": "number",
+    }
+
     def __init__(self, options: Options) -> None:
         self.queue_url = options.text("queue_url")
         self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
@@ -34,65 +47,84 @@ class Sqs:
             aws_access_key_id=options.text("access_key_id") or None,
             aws_secret_access_key=options.text("secret_access_key") or None,
             config=Config(
-                connect_timeout=timeout, read_timeout=timeout, retries={"max_attempts": 0},
+                connect_timeout=timeout,
+                read_timeout=timeout,
+                retries={"max_attempts": 0},
                 max_pool_connections=self.concurrency,
             ),
-        )  # fmt: skip
+        )
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
         begin_until = time.monotonic() + BEGIN_S
         down = Event()
 
-        def send_part(part: list[tuple[Message, str]]) -> list[Failure]:
+        def send_part(part: Part) -> list[Failure]:
             if stop.is_set() or down.is_set() or time.monotonic() >= begin_until:
-                return [Failure(message, "unsent") for message, _ in part]
+                return [Failure(message, "unsent") for message in part.messages]
             failures = self._send(part)
-            if len(failures) == len(part) and failures[0].kind == "endpoint":
+            if len(failures) == len(part.messages) and failures[0].kind == "endpoint":
                 down.set()
             return failures
 
         with ThreadPoolExecutor(self.concurrency) as pool:
-            found = pool.map(send_part, parts(messages))
+            found = pool.map(send_part, parts(messages, ENTRIES, BYTES))
             return [failure for failures in found for failure in failures]
+
+    def check(self) -> None:
+        """Raises BotoCoreError or ClientError; a login that may only send is fine."""
+        try:
+            self.client.get_queue_attributes(QueueUrl=self.queue_url)
+        except ClientError as error:
+            if "AccessDenied" not in error.response["Error"]["Code"]:
+                raise
 
     def close(self) -> None:
         self.client.close()
 
-    def _send(self, part: Sequence[tuple[Message, str]]) -> list[Failure]:
+    def _send(self, part: Part) -> list[Failure]:
+        if not part.events:
+            return [Failure(message, "encoding", "not JSON") for message in part.messages]
         entries = [
-            {"Id": str(n), "MessageBody": body, "MessageGroupId": message.pub_id,
-             "MessageDeduplicationId": message.id}
-            for n, (message, body) in enumerate(part)
-        ]  # fmt: skip
+            {
+                "Id": str(n),
+                "MessageBody": event.decode(),
+                "MessageGroupId": message.pub_id,
+                "MessageDeduplicationId": message.id,
+            }
+            for n, (message, event) in enumerate(zip(*part, strict=True))
+        ]
         try:
             answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            code = error.response["Error"]["Code"]
-            alone = len(part) == 1 and code.endswith(("TooLong", "InvalidMessageContents"))
-            kind = "rejected" if alone and status < 500 else "endpoint"
-            return [Failure(message, kind, f"{code}: {error}") for message, _ in part]  # type: ignore[arg-type]
+            return self._refused(part, error)
         except BotoCoreError as error:
             reason = f"{type(error).__name__}: {error}"
-            return [Failure(message, "endpoint", reason) for message, _ in part]
+            return [Failure(message, "endpoint", reason) for message in part.messages]
+        taken = {entry["Id"] for entry in answer.get("Successful", [])}
+        failed = {entry["Id"]: entry for entry in answer.get("Failed", [])}
         return [
-            Failure(part[int(entry["Id"])][0], "rejected" if entry["SenderFault"] else "endpoint",
-                    f"{entry['Code']}: {entry.get('Message', '')}")
-            for entry in answer.get("Failed", [])
-        ]  # fmt: skip
+            judge(message, failed.get(str(n)))
+            for n, message in enumerate(part.messages)
+            if str(n) not in taken
+        ]
+
+    def _refused(self, part: Part, error: ClientError) -> list[Failure]:
+        """A request whose content is at fault is sent again message by message."""
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        code = error.response["Error"]["Code"]
+        content = status < 500 and code.endswith(OF_CONTENT)
+        if content and len(part.messages) > 1:
+            alone = (Part([message], [event]) for message, event in zip(*part, strict=True))
+            return [failure for one in alone for failure in self._send(one)]
+        return [
+            Failure(message, "rejected" if content else "endpoint", f"{code}: {error}")
+            for message in part.messages
+        ]
 
 
-def parts(messages: Sequence[Message]) -> Iterator[list[tuple[Message, str]]]:
-    """The messages with their text, at most ten and 256 kB of them together."""
-    part: list[tuple[Message, str]] = []
-    size = 0
-    for message in messages:
-        body = structured(message).decode()
-        length = len(body.encode())
-        if part and (len(part) == ENTRIES or size + length > BYTES):
-            yield part
-            part, size = [], 0
-        part.append((message, body))
-        size += length
-    if part:
-        yield part
+def judge(message: Message, entry: dict[str, Any] | None) -> Failure:
+    """Of a message that the answer does not name as taken."""
+    if entry is None:
+        return Failure(message, "endpoint", "the answer does not name it as taken")
+    reason = f"{entry['Code']}: {entry.get('Message', '')}"
+    return Failure(message, "rejected" if entry["SenderFault"] else "endpoint", reason)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from threading import Event, Lock
+from typing import ClassVar
 
+from pgpublish.errors import OutputClosed
 from pgpublish.sinks import Failure, Message, Options
 from pgpublish.sinks.cloudevents import structured
 
@@ -13,6 +15,8 @@ _lock = Lock()  # workers share the stream
 
 
 class Stdout:
+    OPTIONS: ClassVar[dict[str, str]] = {}
+
     def __init__(self, options: Options) -> None:
         pass
 
@@ -22,6 +26,10 @@ class Stdout:
             with _lock:
                 sys.stdout.write(text.decode())
                 sys.stdout.flush()
+        except BrokenPipeError:
+            raise OutputClosed(
+                "standard output is closed", hint="Start it again with a reader."
+            ) from None
         except OSError as error:
             return [Failure(message, "endpoint", str(error)) for message in messages]
         return []
