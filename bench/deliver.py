@@ -89,8 +89,8 @@ def publish(conn: Connection, count: int) -> None:
 def messages(conn: Connection, count: int) -> list[Message]:
     """The feed as the worker would send it, made before the bare loops start."""
     rows = conn.execute(
-        "select 'x/' || p.rev, '/bench', p.rev, p.kind, p.pub_id::text, 1, false,"
-        " p.payload::text, null, 0, p.updated_at::text"
+        "select 'fresh', 'x/' || p.rev, '/bench', lpad(p.rev::text, 29, '0'), p.rev, p.kind,"
+        " p.pub_id::text, null, 1, false, p.payload::text, null, 0, p.updated_at::text"
         " from publish.published p order by p.rev limit %s", [count],
     ).fetchall()  # fmt: skip
     return [Message._make(row) for row in rows]

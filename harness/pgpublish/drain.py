@@ -11,17 +11,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
-from pgpublish.database import Connection, transact
+from pgpublish.database import Connection, session_is_over, transact
 from pgpublish.errors import PublishError
+from pgpublish.retry import Backoff
 
 QUERY_CANCELED = "57014"
+LOCK_TIMEOUT = "55P03"
 RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: a later call may do
 MIN_POLL_MS = 3
 MAX_POLL_MS = 20  # two seconds after the last work: a wake-up costs 100 to 200 µs of a core
 WAIT_MS = 500
 BUSY_WAIT_S = 0.2
 MAINTAIN_EVERY_S = 60.0
-MAX_RETRY_S = 1.0
+MAX_RETRY_S = 1.0  # 0, then 0.1, and doubled
 TRIES = 6  # in a row, of drain_all
 
 # Without a limit, a view that sleeps would hold up every kind for as long as it does.
@@ -110,21 +112,28 @@ def _drains(
 ) -> Iterator[Drained]:
     """Drain after drain until stop is set. After a retryable error it calls again, at first at
     once, then after a growing wait."""
-    failed = 0
+    backoff = Backoff(most_s=MAX_RETRY_S, at_once=True)
     while not stop.is_set():
         try:
             drained = drain(conn, batch)
         except PublishError as error:
-            failed += 1
-            if not retryable(error) or failed == tries:
+            if not retryable(error) or backoff.failed + 1 == tries:
                 raise
             warn(f"a drain failed: {error.message}")
-            stop.wait(0.0 if failed == 1 else min(MAX_RETRY_S, 0.025 * 2 ** min(failed, 10)))
+            backoff.wait(stop)
         else:
-            failed = 0
+            backoff.reset()
             yield drained
 
 
 def retryable(error: PublishError) -> bool:
-    """Whether to go on after it: a timeout, a rollback, a lack of resources, an object in use."""
-    return error.sqlstate == QUERY_CANCELED or error.sqlstate[:2] in RETRYABLE
+    """Whether to go on after it, on this session: a timeout, a rollback, a lack of resources, an
+    object in use."""
+    return not session_is_over(error) and (
+        error.sqlstate == QUERY_CANCELED or error.sqlstate[:2] in RETRYABLE
+    )
+
+
+def timed_out(error: PublishError) -> bool:
+    """Whether less work might get through: a statement or a lock took too long."""
+    return not session_is_over(error) and error.sqlstate in (QUERY_CANCELED, LOCK_TIMEOUT)

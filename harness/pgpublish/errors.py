@@ -13,7 +13,9 @@ PublishError
  ├─ ConnectionFailed        no server, wrong password, connection lost
  ├─ SchemaMismatch          not migrated, half migrated, or newer than this code
  ├─ MissingPart             an optional package is not installed
- └─ Differs                 the feed or its capture is not as it should be
+ ├─ Differs                 the feed or its capture is not as it should be
+ ├─ Undelivered             deliver --once could not send everything
+ └─ OutputClosed            nobody reads what the command prints
 
 PT410 of a job becomes JobIgnored where a job is started.
 The PTnnn states carry the HTTP status of the same meaning, which PostgREST passes on.
@@ -96,6 +98,14 @@ class Differs(PublishError):
     exit_code = 6
 
 
+class Undelivered(PublishError):
+    exit_code = 7
+
+
+class OutputClosed(PublishError):
+    pass
+
+
 BY_SQLSTATE: dict[str, type[PublishError]] = {
     "PT400": BadArgument,
     "PT404": NotDefined,
@@ -124,7 +134,7 @@ def translate(error: psycopg.Error) -> PublishError:
     hint = error.diag.message_hint or HINTS.get(sqlstate)
     kind = BY_SQLSTATE.get(sqlstate, DatabaseError)
     connecting = isinstance(error, psycopg.OperationalError) and not error.diag.message_primary
-    if connecting or sqlstate[:2] in ("08", "28") or sqlstate in ("3D000", "57P01", "57P03"):
+    if connecting or sqlstate[:2] in ("08", "28") or sqlstate[:3] == "57P" or sqlstate == "3D000":
         kind = ConnectionFailed
         if hint is None:
             hint = next((h for state, h in CONNECT_HINTS if state in message), None) or (

@@ -18,16 +18,18 @@ from helpers import PATIENCE, enqueue, one, until
 from receiver import receiving
 
 from pgpublish import cli, deliver, jobs
+from pgpublish.deliver import redrive
 
 COMMANDS = [
     ["subscriptions"], ["subscribe", "s", "stdout"], ["unsubscribe", "s"], ["seek", "s", "0"],
-    ["pause", "s"], ["resume", "s"], ["dead", "list"], ["dead", "redrive", "s"],
+    ["pause", "s"], ["resume", "s"], ["resync", "s"], ["dead", "list"], ["dead", "redrive", "s"],
     ["dead", "discard", "s"], ["deliver", "--once"], ["run"],
 ]  # fmt: skip
 
 NOWHERE = "host=/nowhere dbname=x"
 REFUSED = [
-    ["seek", "nope", "0"], ["pause", "nope"], ["resume", "nope"], ["unsubscribe", "nope"],
+    ["seek", "nope", "0"], ["pause", "nope"], ["resume", "nope"], ["resync", "nope"],
+    ["unsubscribe", "nope"],
     ["dead", "list", "nope"], ["dead", "redrive", "nope"], ["dead", "discard", "nope"],
     ["deliver", "--once", "nope"], ["subscribe", "s", "pigeon"],
     ["subscribe", "s", "stdout", "--kind", "nope"],
@@ -73,7 +75,7 @@ def test_the_life_of_a_subscription(run: Callable[..., Result], db: Connection) 
                "--backoff-min", "2 s", "-o", "source=/here", "--json")  # fmt: skip
     assert facts(made) == [{"subscription": "s"}]
     (row,) = facts(run("subscriptions", "--json"))
-    assert (row["name"], row["sink"], row["status"], row["behind"]) == ("s", "stdout", "active", 4)
+    assert (row["name"], row["sink"], row["state"], row["behind"]) == ("s", "stdout", "active", 4)
     assert "options" not in row
 
     batch = claim(db, "s")
@@ -135,8 +137,8 @@ def dead_letters(conn: Connection, count: int) -> None:
     subscribe(conn, "s")
     conn.execute(
         "insert into publish.parked (subscription_id, pub_id, lane, rev, class, message, attempts)"
-        " select s.subscription_id, gen_random_uuid(), 0, 1, 'rejected', '', 15"
-        "   from publish.subscription s, generate_series(1, %s)", [count],
+        " select s.subscription_id, gen_random_uuid(), 0, n, 'rejected', '', 15"
+        "   from publish.subscription s, generate_series(1, %s) n", [count],
     )  # fmt: skip
 
 
@@ -145,7 +147,7 @@ def test_all_dead_letters_are_redriven_and_discarded_however_many(
 ) -> None:
     dead_letters(db, 10_500)
     assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 10_500
-    assert one(db, "select retries from publish.subscription_state") == 10_500
+    assert one(db, "select retries from publish_subscriptions()") == 10_500
     db.execute("update publish.parked set next_attempt_at = null")
     assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 10_500
     db.execute("update publish.parked set next_attempt_at = null")
@@ -169,12 +171,12 @@ def test_a_redrive_that_was_stopped_goes_on_and_one_of_others_begins_anew(
     def stopped() -> int:
         with pytest.raises(jobs.Returned):
             redrive_a_page(connect())
-        return one(db, "select retries from publish.subscription_state")
+        return one(db, "select retries from publish_subscriptions()")
 
     assert stopped() == 10
     first = one(db, "select min(next_attempt_at) from publish.parked")
     assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 25
-    assert one(db, "select dead from publish.subscription_state") == 0
+    assert one(db, "select dead from publish_subscriptions()") == 0
     assert one(db, "select min(next_attempt_at) from publish.parked") == first
 
     db.execute("update publish.parked set next_attempt_at = null")
@@ -213,7 +215,7 @@ def test_run_drains_and_delivers_until_sigterm(db: Connection, url: str) -> None
             for n in (2, 3):
                 enqueue(db, "note", str(n), str(n))
                 endpoint.wait(lambda e, n=n: len(e.requests) == n)
-            until(lambda: one(db, "select behind = 0 from publish.subscription_state"))
+            until(lambda: one(db, "select behind = 0 from publish_subscriptions()"))
             process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=PATIENCE)
         finally:
@@ -222,3 +224,112 @@ def test_run_drains_and_delivers_until_sigterm(db: Connection, url: str) -> None
     assert process.returncode == 0, errors
     assert "Traceback" not in errors
     assert [r.data for r in endpoint.requests] == [1, 2, 3]
+
+
+# --- people see why
+
+
+def test_once_exits_7_when_something_could_not_be_delivered(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    notes(db, 3)
+    answers = {"status": 500}
+    with receiving(lambda request: answers["status"] if request.data == 2 else 200) as endpoint:
+        subscribe(db, "s", "webhook", options={"url": endpoint.url, "allow_private": True},
+                  backoff_min="1 h", backoff_max="1 h")  # fmt: skip
+        result = run("deliver", "--once")
+        assert result.exit_code == 7, result.output
+        assert "s: HTTP 500" in result.stderr
+        assert result.stderr.splitlines()[-1].startswith("  hint: ")
+        assert run("deliver", "--once", "s").exit_code == 7, "what waits is not delivered either"
+        answers["status"] = 200
+        db.execute("update publish.parked set next_attempt_at = clock_timestamp()")
+        assert run("deliver", "--once").exit_code == 0
+    assert run("deliver", "--once").exit_code == 0
+
+
+def test_once_exits_7_for_a_dead_letter_and_then_0(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    notes(db, 2)
+    with receiving(lambda request: 422 if request.data == 2 else 200) as endpoint:
+        subscribe(db, "s", "webhook", options={"url": endpoint.url, "allow_private": True},
+                  max_attempts=1)  # fmt: skip
+        assert run("deliver", "--once").exit_code == 7
+        assert run("deliver", "--once").exit_code == 0
+
+
+def test_once_exits_7_when_no_sink_can_be_made_and_all_see_why(
+    run: Callable[..., Result], db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOOK", raising=False)
+    notes(db, 1)
+    with receiving() as endpoint:
+        subscribe(db, "s", "webhook", options={"url": "env:HOOK", "allow_private": True})
+        result = run("deliver", "--once")
+        assert result.exit_code == 7
+        assert "Variable HOOK" in result.stderr
+        assert "s: cannot send" in run("subscriptions").stdout
+        assert "Variable HOOK" in facts(run("subscriptions", "--json"))[0]["fault"]
+        monkeypatch.setenv("HOOK", endpoint.url)
+        assert run("deliver", "--once").exit_code == 0
+    (row,) = facts(run("subscriptions", "--json"))
+    assert (row["fault"], row["waits_for"]) == (None, None)
+
+
+def test_subscriptions_say_what_they_wait_for_in_80_columns(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    notes(db, 12)
+    subscribe(db, "a name that is so long that nothing else would have a place beside it")
+    for name, kind in (("refused", "rejected"), ("down", "endpoint")):
+        subscribe(db, name, backoff_min="1 h", backoff_max="1 h")
+        batch = claim(db, name, limit=12)
+        failed = batch if kind == "endpoint" else batch[:1]
+        settle(db, batch, [failure(r, kind, message="x" * 300) for r in failed])
+    result = run("subscriptions")
+    assert all(len(line) <= 80 for line in result.stdout.splitlines()), result.stdout
+    assert "down: waits for" in result.stdout
+    assert "refused: failed last (rejected, " in result.stdout
+    rows = {row["name"]: row for row in facts(run("subscriptions", "--json"))}
+    assert rows["down"]["circuit"] == "open"
+    assert rows["refused"]["oldest_undelivered_at"] is not None
+    assert (rows["refused"]["last_error_class"], rows["refused"]["behind"]) == ("rejected", 0)
+
+
+def test_subscribe_takes_every_setting(run: Callable[..., Result], db: Connection) -> None:
+    notes(db, 1)
+    made = run("subscribe", "s", "stdout", "--key", "--rate", "2.5", "--lanes", "3",
+               "--on-reset", "pause", "--give-up-after", "2 days")  # fmt: skip
+    assert made.exit_code == 0, made.output
+    (row,) = facts(run("subscriptions", "--json"))
+    assert (row["key"], float(row["rate"]), row["lanes"]) == (True, 2.5, 3)
+    assert (row["on_reset"], row["give_up_after"]) == ("pause", 172_800)
+    assert run("subscribe", "s", "stdout", "--no-key").exit_code == 0
+    (row,) = facts(run("subscriptions", "--json"))
+    assert (row["key"], row["lanes"]) == (False, 3)
+
+
+def test_resync_sends_everything_again_in_a_new_life(
+    run: Callable[..., Result], db: Connection
+) -> None:
+    notes(db, 3)
+    subscribe(db, "s")
+    first = facts(run("deliver", "--once"))
+    assert "everything again" in run("resync", "s").stdout
+    again = facts(run("deliver", "--once"))
+    changes = [event for event in again if not event["type"].startswith("pgpublish.re")]
+    assert [event["data"] for event in changes] == [event["data"] for event in first]
+    assert not {event["id"] for event in first} & {event["id"] for event in changes}
+
+
+def test_a_redrive_sends_in_rev_order_over_pages(
+    run: Callable[..., Result], db: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redrive, "PAGE", 7)
+    notes(db, 30)
+    subscribe(db, "s", max_attempts=1)
+    batch = claim(db, "s")
+    settle(db, batch, [failure(r, "rejected") for r in batch])
+    assert facts(run("dead", "redrive", "s", "--json"))[0]["redriven"] == 30
+    assert [event["data"] for event in facts(run("deliver", "--once"))] == list(range(1, 31))

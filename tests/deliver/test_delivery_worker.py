@@ -20,12 +20,13 @@ import psycopg
 import pytest
 import receiver
 from conftest import Connect, Connection
-from delivery import claim, notes, settle, subscribe
+from delivery import claim, failure, notes, settle, subscribe
 from helpers import PATIENCE, begin, drain_all, enqueue, one, running_cluster, until
 from psycopg.rows import dict_row, namedtuple_row
 from receiver import Receiver, Request, receiving
 
 from pgpublish import database, deliver, sinks
+from pgpublish.deliver import pacing
 from pgpublish.embedded import Cluster
 from pgpublish.errors import NotDefined
 from pgpublish.migrate import migrate
@@ -60,8 +61,8 @@ def working(url: str, **options: Any) -> Iterator[tuple[list[deliver.Delivered],
 
 
 def delivered(endpoint: Receiver) -> dict[str, str]:
-    """pub_id → sequence of the last request of each key."""
-    return {r.event["subject"]: r.event["sequence"] for r in endpoint.requests}
+    """pub_id → rev of the last request of each key."""
+    return {r.event["subject"]: r.event["sequence"][-19:] for r in endpoint.requests}
 
 
 def feed(conn: Connection) -> dict[str, str]:
@@ -72,8 +73,8 @@ def feed(conn: Connection) -> dict[str, str]:
 def failing(conn: Connection) -> bool:
     return one(
         conn,
-        "select count(*) > 0 from publish.subscription_state"
-        " where name = 'bad' and status = 'endpoint failing'",
+        "select count(*) > 0 from publish_subscriptions()"
+        " where name = 'bad' and state = 'endpoint failing'",
     )
 
 
@@ -81,7 +82,7 @@ def settled(conn: Connection) -> bool:
     return one(
         conn,
         "select bool_and(cursor = head and retries = 0 and workers is null)"
-        " from publish.subscription_state",
+        " from publish_subscriptions()",
     )
 
 
@@ -107,7 +108,7 @@ def test_one_poison_message_in_10000_delays_no_other(db: Connection, url: str) -
     with receiving(lambda request: 422 if request.data == 5000 else 200) as endpoint:
         hook(db, endpoint, max_attempts=3)
         with working(url):
-            until(lambda: one(db, "select dead from publish.subscription_state") == 1, 60)
+            until(lambda: one(db, "select dead from publish_subscriptions()") == 1, 60)
             until(lambda: settled(db))
     poison = [r for r in endpoint.requests if r.data == 5000]
     assert len(poison) == 3
@@ -125,9 +126,10 @@ def test_many_changes_the_endpoint_always_breaks_on_delay_no_other(
     """More of them than may fail in a row before an endpoint is given up on."""
     notes(db, 600)
     with receiving(lambda request: 500 if request.data % 20 == 0 else 200) as endpoint:
-        hook(db, endpoint, max_attempts=4, backoff_min="1 ms", backoff_max="20 ms")
+        hook(db, endpoint, max_attempts=4, backoff_min="1 ms", backoff_max="20 ms",
+             give_up_after="1 s")  # fmt: skip
         with working(url):
-            until(lambda: one(db, "select dead from publish.subscription_state") == 30)
+            until(lambda: one(db, "select dead from publish_subscriptions()") == 30)
             until(lambda: settled(db))
     assert delivered(endpoint) == feed(db)
     asked = Counter(r.data for r in endpoint.requests)
@@ -140,11 +142,11 @@ def test_a_redriven_dead_letter_is_sent(db: Connection, url: str) -> None:
     with receiving(lambda request: answers["status"] if request.data == 2 else 200) as endpoint:
         hook(db, endpoint, max_attempts=2)
         with working(url):
-            until(lambda: one(db, "select dead from publish.subscription_state") == 1)
+            until(lambda: one(db, "select dead from publish_subscriptions()") == 1)
             answers["status"] = 200
             db.execute("select publish_redrive('s')")
             until(lambda: settled(db))
-    assert one(db, "select dead from publish.subscription_state") == 0
+    assert one(db, "select dead from publish_subscriptions()") == 0
     assert [r.data for r in endpoint.requests].count(2) == 3
 
 
@@ -171,10 +173,10 @@ def test_an_endpoint_that_comes_back_gets_everything_once(db: Connection, url: s
         hook(db, endpoint)
         with working(url):
             endpoint.wait(lambda e: len(e.requests) > 20)
-            assert one(db, "select failures > 0 from publish.lane_state")
+            assert one(db, "select fresh_failures > 0 from publish.lane_state")
             up.set()
             until(lambda: settled(db))
-    assert one(db, "select dead from publish.subscription_state") == 0
+    assert one(db, "select dead from publish_subscriptions()") == 0
     taken = endpoint.requests[-300:]
     assert {r.data for r in taken} == set(range(1, 301))
 
@@ -193,7 +195,7 @@ def test_slow_endpoints_never_hold_every_thread(
     db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two that are known to be slow hang; two threads are left with one for who is not."""
-    monkeypatch.setattr(deliver, "SLOW_S", 0.2)
+    monkeypatch.setattr(pacing, "SLOW_S", 0.2)
     notes(db, 1)
     answered = Event()
 
@@ -258,8 +260,8 @@ def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:
     with receiving(lambda request: answers["status"]) as endpoint:
         hook(db, endpoint)
         with working(url):
-            until(lambda: one(db, "select status = 'disabled' from publish.subscription_state"))
-            assert "410" in one(db, "select reason from publish.subscription_state")
+            until(lambda: one(db, "select state = 'disabled' from publish_subscriptions()"))
+            assert "410" in one(db, "select reason from publish_subscriptions()")
             answers["status"] = 200
             db.execute("select publish_resume('s')")
             until(lambda: settled(db))
@@ -272,7 +274,7 @@ def test_retry_after_is_obeyed(db: Connection, url: str) -> None:
         hook(db, endpoint, options={"concurrency": 1})
         with working(url):
             until(lambda: one(
-                db, "select resume_at > clock_timestamp() + interval '290 s'"
+                db, "select fresh_due_at > clock_timestamp() + interval '290 s'"
                 " from publish.lane_state"))  # fmt: skip
     assert len(endpoint.requests) == 1
 
@@ -341,7 +343,7 @@ def test_a_subscription_below_the_floor_says_so_and_the_others_go_on(
         with working(url) as (_, warnings):
             until(lambda: warnings)
             endpoint.wait(lambda e: sum(r.event["source"] == "/new" for r in e.requests) == 2)
-            assert "publish_seek('old', 0)" in warnings[0]
+            assert "publish_resync('old')" in warnings[0]
         db.execute("select publish_seek('old', 0)")
         with working(url):
             until(lambda: settled(db))
@@ -400,7 +402,7 @@ def test_no_secret_is_stored_logged_or_reported(
     with receiving(lambda request: echo) as endpoint:
         hook(db, endpoint, options={"headers": {"authorization": "env:TOKEN"}}, max_attempts=1)
         with working(url) as (reports, warnings):
-            until(lambda: one(db, "select dead from publish.subscription_state") == 1)
+            until(lambda: one(db, "select dead from publish_subscriptions()") == 1)
             until(lambda: reports)
     assert endpoint.requests[0].headers["authorization"] == "very-secret-token"
     shown = db.execute("select string_agg(k::text, '') from publish.parked k").fetchone()[0]
@@ -427,7 +429,7 @@ def test_a_reader_of_the_state_learns_nothing_of_a_secret_url(
             until(lambda: reports)
     assert endpoint.requests[0].path == secret
     db.execute("set role publish_reader")
-    reason = one(db, "select reason from publish.subscription_state where status = 'disabled'")
+    reason = one(db, "select reason from publish_subscriptions() where state = 'disabled'")
     for said in (reason, reports[0].reason):
         assert said.startswith("HTTP 410: xxx")
         assert not any(part in said for part in ("serv", "T0AB", "tok", "9f8e"))
@@ -500,6 +502,64 @@ def test_a_worker_killed_between_send_and_settle_loses_nothing(
     assert [r.data for r in endpoint.requests] == [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]
     ids = [r.event["id"] for r in endpoint.requests]
     assert ids[:6] == ids[6:]  # so that a consumer can tell
+
+
+def expire(conn: Connection) -> None:
+    """Time goes by: what is leased to a dead worker is free."""
+    conn.execute("update publish.batch set lease_until = clock_timestamp()")
+
+
+def test_a_change_that_kills_its_workers_is_set_aside_and_its_neighbours_are_delivered(
+    db: Connection, worker: Callable[..., subprocess.Popen[str]]
+) -> None:
+    notes(db, 20)
+    dying: list[subprocess.Popen[str]] = []
+
+    def answer(request: Request) -> receiver.Answer:
+        if request.data == 7:
+            dying[-1].kill()
+            return receiver.silent
+        return 200
+
+    with receiving(answer) as endpoint:
+        hook(db, endpoint, lease="1 h", options={"concurrency": 1}, backoff_min="1 h",
+             backoff_max="2 h")  # fmt: skip
+        while not dying or dying[-1].wait(PATIENCE) == -signal.SIGKILL:
+            assert len(dying) < 15
+            expire(db)
+            dying.append(worker("deliver", "--once"))
+        assert dying[-1].returncode == 7
+    assert {r.data for r in endpoint.requests} == set(range(1, 21))
+    assert one(db, "select behind = 0 and retries = 1 from publish_subscriptions()")
+    parked = db.execute("select rev, attempts, class as reason from publish.parked").fetchall()
+    assert parked == [(7, 1, "lost")]
+
+
+@pytest.mark.parametrize("retried", [False, True], ids=["fresh", "retries"])
+def test_no_number_of_lost_batches_holds_up_the_rest(db: Connection, retried: bool) -> None:
+    """Also where both parts of the lane have something to send."""
+    notes(db, 40)
+    subscribe(db, "s", max_attempts=3, backoff_min="1 ms", backoff_max="1 ms")
+    if retried:
+        batch = claim(db, "s")
+        settle(db, batch, [failure(row, "rejected") for row in batch])
+        db.execute("select publish_enqueue('note', n::text, '0')"
+                   " from generate_series(1, 40) n where n <> 13")  # fmt: skip
+        drain_all(db)
+    deaths = 0
+    for _ in range(100):
+        db.execute(
+            "update publish.parked set next_attempt_at = clock_timestamp()"
+            " where next_attempt_at is not null"
+        )
+        batch = claim(db, "s")
+        if any(row.rev == 13 for row in batch):
+            deaths += 1
+            expire(db)
+        elif batch:
+            settle(db, batch)
+    assert one(db, "select behind = 0 and retries = 0 and dead = 1 from publish_subscriptions()")
+    assert deaths < 40  # three attempts, and for each it is looked for by halves
 
 
 def test_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(
@@ -703,7 +763,7 @@ def test_a_hostile_header_costs_no_other_change_its_delivery(
     with receiving(lambda r: (status, {header: value}) if r.data == 3 else 200) as endpoint:
         hook(db, endpoint, max_attempts=2, backoff_min="1 hour", backoff_max="2 hours")
         with working(url):
-            until(lambda: one(db, "select retries from publish.subscription_state") == 1)
+            until(lambda: one(db, "select retries from publish_subscriptions()") == 1)
     assert one(db, "select cursor from publish.lane_state") == 5
     assert len({r.data for r in endpoint.requests}) == len(endpoint.requests) == 5
 

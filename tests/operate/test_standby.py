@@ -1,14 +1,9 @@
 """A hot standby serves readers; after its promotion the feed goes on in a new epoch."""
 
-import shutil
 import signal
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
-import servers
 from helpers import (
     ARTICLES,
     drain,
@@ -17,30 +12,14 @@ from helpers import (
     feed,
     head,
     one,
+    replay,
     running_cluster,
+    standby_of,
     until,
 )
 from psycopg.rows import namedtuple_row
 
 from pgpublish.migrate import migrate
-
-
-@contextmanager
-def standby_of(primary, kind):
-    root = Path(tempfile.mkdtemp(prefix="pgpublish-test-"))
-    standby = servers.new_cluster(kind, root)
-    try:
-        standby.folder.mkdir()
-        standby.folder.chmod(0o700)
-        if standby.user:
-            shutil.chown(standby.folder, standby.user)
-        standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", primary.url(),
-                    "--checkpoint", "fast", "--write-recovery-conf", "--no-sync")  # fmt: skip
-        standby.start()
-        yield standby
-    finally:
-        standby.stop(signal.SIGQUIT)
-        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
@@ -62,11 +41,6 @@ def pair(server_kind):
             yield db, connect(standby), primary
             for conn in sessions:
                 conn.close()
-
-
-def replay(db, copy):
-    lsn = one(db, "select pg_current_wal_lsn()")
-    until(lambda: one(copy, "select pg_last_wal_replay_lsn() >= %s", lsn))
 
 
 def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):

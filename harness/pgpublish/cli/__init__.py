@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 the schema is missing or
 of another version, 5 another session holds the lock, 6 verify or
-audit found something.
+audit found something, 7 deliver --once could not deliver everything.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pgpublish import (
     operate,
 )
 from pgpublish import drain as drain_room
-from pgpublish.cli import capture, deliver, jobs, walk
+from pgpublish.cli import capture, dead, deliver, jobs, subscriptions, walk
 from pgpublish.cli.console import (
     Commands,
     Database,
@@ -37,23 +37,26 @@ from pgpublish.cli.console import (
     terminal_width,
     with_connection,
 )
-from pgpublish.database import Connection
+from pgpublish.database import Connection, watch
 from pgpublish.errors import Locked
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
 is not installed there or is of another version, 5 another session is draining, 6 verify or
-audit found something."""
+audit found something, 7 deliver --once could not deliver everything."""
 
 
 @click.group(cls=Commands, epilog=EPILOG)
 @click.option(
-    "--database-url", metavar="URL",
+    "--database-url",
+    metavar="URL",
     help="postgresql://… or host=… dbname=…; else DATABASE_URL, else libpq's PG* variables.",
-)  # fmt: skip
+)
 @click.option(
-    "--embedded", "use_embedded", is_flag=True,
+    "--embedded",
+    "use_embedded",
+    is_flag=True,
     help="Run an embedded PostgreSQL for this command; its data stays in PGPUBLISH_HOME.",
-)  # fmt: skip
+)
 @click.version_option(__version__)
 @click.pass_context
 def main(ctx: click.Context, database_url: str | None, use_embedded: bool) -> None:
@@ -120,8 +123,8 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
 
     with database.server(), stop_on_signals() as stop:
         if once:
-            with database.connect() as conn:
-                migrate.require_current(conn)
+            database.require_current(stop)
+            with database.worker(stop) as conn:
                 for drained in drain_room.drain_all(conn, batch, warn=log):
                     if drained.busy:
                         raise Locked("another session is draining", hint="Let it go on, or retry.")
@@ -130,15 +133,22 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
                     if stop.is_set():
                         return
             return
-        with database.connect() as conn:
-            migrate.require_current(conn)
-        reconnect(database, stop, lambda conn: drain_room.run(
-            conn, stop, batch=batch, report=report, warn=log))  # fmt: skip
+        database.require_current(stop)
+        reconnect(
+            database,
+            stop,
+            lambda conn: drain_room.run(conn, stop, batch=batch, report=report, warn=log),
+        )
 
 
 @main.command()
-@click.option("--since", metavar="REV", default="0", show_default=True,
-              help="Changes after this rev, or after a cursor of publish_page.")  # fmt: skip
+@click.option(
+    "--since",
+    metavar="REV",
+    default="0",
+    show_default=True,
+    help="Changes after this rev, or after a cursor of publish_page.",
+)
 @click.option("--kind", "kinds", multiple=True, help="Only this kind; may be given again.")
 @click.option("--follow", is_flag=True, help="Go on with new changes until interrupted.")
 @batch_option
@@ -152,6 +162,8 @@ def changes(
     With --json, one JSON object a line.
     """
     with stop_on_signals() if follow else nullcontext() as stop:
+        if stop is not None:
+            watch(conn, stop)
         pages = feed.read(conn, since, batch=batch, kinds=list(kinds) or None, follow=stop)
         for number, page in enumerate(pages):
             if number == 0 and not as_json:
@@ -188,13 +200,22 @@ def status(conn: Connection, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({name: plain(value) for name, value in row.items()}))
     else:
-        click.echo(tabulate([(n, "-" if v is None else plain(v)) for n, v in row.items()],
-                            tablefmt="plain", disable_numparse=True))  # fmt: skip
+        click.echo(
+            tabulate(
+                [(n, "-" if v is None else plain(v)) for n, v in row.items()],
+                tablefmt="plain",
+                disable_numparse=True,
+            )
+        )
 
 
 @main.command()
-@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR",
-              help="Keep the server's data in DIR, to look around afterwards.")  # fmt: skip
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the server's data in DIR, to look around afterwards.",
+)
 def demo(keep: Path | None) -> None:
     """Publish 28,000 airports from an embedded PostgreSQL, edit some, and show what arrives."""
     from pgpublish import demo as script
@@ -205,6 +226,8 @@ def demo(keep: Path | None) -> None:
 for command in (
     *capture.COMMANDS,
     *deliver.COMMANDS,
+    *subscriptions.COMMANDS,
+    *dead.COMMANDS,
     *jobs.COMMANDS,
     *walk.COMMANDS,
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -18,15 +19,21 @@ import psycopg
 from tabulate import tabulate
 
 from pgpublish import embedded, migrate
-from pgpublish.database import Connection, connect
-from pgpublish.errors import ConnectionFailed, PublishError, translate
+from pgpublish.database import Connection, connect, session_is_over, worker_session
+from pgpublish.errors import OutputClosed, PublishError, translate
+from pgpublish.retry import Backoff
+from pgpublish.session import limited
 
 P = ParamSpec("P")
 R = TypeVar("R")
+STEADY_S = 1.0  # a session that lasted as long was a good one
 
 
 class Commands(click.Group):
-    """Says every PublishError as message, detail and hint, with its exit code."""
+    """Says every PublishError as message, detail and hint, with its exit code.
+
+    A broken pipe is left to click, which exits 1 and says nothing.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -38,6 +45,8 @@ class Commands(click.Group):
 
 
 def fail(error: PublishError) -> None:
+    if isinstance(error, OutputClosed):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is written on the way out
     click.echo(printable(f"pgpublish: {error.message}", "\n\t"), err=True)
     if error.detail:
         click.echo(printable(f"  {error.detail.strip()}", "\n\t"), err=True)
@@ -65,6 +74,15 @@ class Database:
 
     def connect(self) -> Connection:
         return connect(self.url)
+
+    def worker(self, stop: Event) -> Connection:
+        """A session of which each call has a deadline, sooner once stop is set."""
+        return worker_session(self.url, stop)
+
+    def require_current(self, stop: Event) -> None:
+        """Raises SchemaMismatch unless the schema is exactly this version's."""
+        with self.worker(stop) as conn, limited(conn):
+            migrate.require_current(conn)
 
 
 def with_connection(
@@ -108,23 +126,35 @@ def stop_on_signals() -> Iterator[Event]:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 batch_option = click.option(
-    "--batch", type=click.IntRange(1, 100_000), default=500, show_default=True,
+    "--batch",
+    type=click.IntRange(1, 100_000),
+    default=500,
+    show_default=True,
     help="Rows in one transaction, at most.",
-)  # fmt: skip
+)
 
 
 def reconnect(database: Database, stop: Event, work: Callable[[Connection], None]) -> None:
-    """Runs work on a connection, and again on a new one when that is lost, until stop is set."""
-    delay = 0.1
+    """Runs work on a worker's session, and again on a new one when that is over, until stop is set.
+
+    Raises every other error of work.
+    """
+    backoff = Backoff()
     while not stop.is_set():
+        began = time.monotonic()
         try:
-            with database.connect() as conn:
-                delay = 0.1
+            with database.worker(stop) as conn:
                 work(conn)
-        except ConnectionFailed as error:
+        except PublishError as error:
+            if not session_is_over(error):
+                raise
+            if stop.is_set():
+                return
+            if time.monotonic() - began > STEADY_S:
+                backoff.reset()
+            delay = backoff.next()
             log(f"connection lost, trying again in {delay:.1f} s: {error.message}")
             stop.wait(delay)
-            delay = min(delay * 2, 10.0)
 
 
 def log(message: str) -> None:
@@ -159,6 +189,11 @@ def plain(value: object) -> object:
 
 def cell(value: object) -> object:
     return printable(value) if isinstance(value, str) else plain(value)
+
+
+def done(as_json: bool, said: str, **facts: Any) -> None:
+    """What a command that prints no rows says at its end."""
+    click.echo(json.dumps(facts) if as_json else said)
 
 
 def show_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, none: str) -> None:

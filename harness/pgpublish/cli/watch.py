@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from pgpublish import jobs as room
-from pgpublish import migrate
 from pgpublish.cli.console import (
     Database,
     json_option,
@@ -57,8 +56,7 @@ def watch(database: Database, interval: float, as_json: bool) -> None:
             stop.wait(interval)
 
     with database.server(), stop_on_signals() as stop:
-        with database.connect() as conn:
-            migrate.require_current(conn)
+        database.require_current(stop)
         reconnect(database, stop, follow)
 
 

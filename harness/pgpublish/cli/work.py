@@ -30,6 +30,7 @@ from pgpublish.cli.console import (
 from pgpublish.cli.seconds import Seconds
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument
+from pgpublish.session import limited
 
 
 @click.command()
@@ -78,7 +79,11 @@ def work(
     room.require_handlers(kinds)
     report = partial(say, as_json=as_json)
     with database.server(), stop_on_signals() as stop:
-        with database.connect() as conn, room.heart(database.connect):
+        with (
+            database.worker(stop) as conn,
+            limited(conn),
+            room.heart(partial(database.worker, stop)),
+        ):
             migrate.require_current(conn)
         body = partial(work_in_thread, database, stop=stop, kinds=kinds, lease=lease, report=report)
         if concurrency == 1:
@@ -99,7 +104,7 @@ def work_in_thread(
     name = f"{socket.gethostname()}:{os.getpid()}"
 
     def run(conn: Connection) -> None:
-        with room.heart(database.connect, log) as beating:
+        with room.heart(partial(database.worker, stop), log) as beating:
             room.work(
                 conn,
                 kinds,

@@ -109,7 +109,7 @@ def work(url: str, done: Callable[[], bool]) -> list[deliver.Delivered]:
 def state(conn: Connection) -> tuple[int, int, int]:
     """Behind, retries and dead letters of the demo's subscription."""
     behind, retries, dead = call(
-        conn, "select s.behind, s.retries, s.dead from publish.subscription_state s"
+        conn, "select s.behind, s.retries, s.dead from public.publish_subscriptions() s"
     )
     return behind, retries, dead
 

@@ -12,8 +12,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
-from pgpublish.database import Connection
+from pgpublish.database import Connection, failure
 from pgpublish.errors import BadArgument, translate
+from pgpublish.session import limited
 
 HELD_S = 1.0
 TIDY = "reset session authorization; reset role; reset all; close all; unlisten *; discard temp"
@@ -23,10 +24,10 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 def row(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
     """The first row, whatever row factory conn has. Raises what its SQLSTATE stands for."""
     try:
-        with conn.cursor(row_factory=tuple_row) as cursor:
+        with limited(conn), conn.cursor(row_factory=tuple_row) as cursor:
             return cursor.execute(query, arguments).fetchone()
     except psycopg.Error as error:
-        raise translate(error) from error
+        raise failure(conn, error) from error
 
 
 def transact(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
