@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any
 
+from pgpublish import exact
 from pgpublish.database import Connection, call
 from pgpublish.errors import CursorInvalid
 
@@ -29,12 +30,13 @@ def page(
 ) -> Page:
     """The page after cursor; None is the beginning, a plain rev is a cursor too.
 
+    A number with a fraction is a Decimal, so that it has every digit that the database has.
     Raises CursorInvalid when what the reader holds can no longer be continued (it must drop it and
     begin again), BadArgument, NotDefined.
     """
-    answer: dict[str, Any] = call(
-        conn, "select public.publish_page(%s, %s, %s)", cursor, batch, kinds
-    )[0]
+    answer: dict[str, Any] = exact.loads(
+        call(conn, "select public.publish_page(%s, %s, %s)::text", cursor, batch, kinds)[0]
+    )
     if answer["reset"]:
         raise CursorInvalid(
             "this cursor cannot be continued",
