@@ -7,7 +7,6 @@ audit found something, 7 deliver --once could not deliver everything.
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from tabulate import tabulate
 
 from pgpublish import (
     __version__,
+    exact,
     feed,
     migrate,
     operate,
@@ -39,6 +39,7 @@ from pgpublish.cli.console import (
 )
 from pgpublish.database import Connection, watch
 from pgpublish.errors import Locked
+from pgpublish.terminal import printable, say, say_as_is, say_json
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
 is not installed there or is of another version, 5 another session is draining, 6 verify or
@@ -77,13 +78,13 @@ def migrate_command(conn: Connection, check: bool, as_json: bool) -> None:
     """Install pgpublish in the database, or bring it to this version."""
     files = migrate.pending(conn) if check else migrate.migrate(conn)
     if as_json:
-        click.echo(json.dumps([file.path for file in files]))
+        say_json([file.path for file in files])
     elif check:
         for file in files:
-            click.echo(file.path)
+            say(file.path)
     else:
         count = sum(file.path.startswith("migrations/") for file in files)
-        click.echo(
+        say(
             f"applied {count} migrations and {len(files) - count} function files"
             if files
             else "nothing to do"
@@ -95,7 +96,7 @@ def migrate_command(conn: Connection, check: bool, as_json: bool) -> None:
 @main.command("sql")
 def sql_command() -> None:
     """Print the complete DDL, for psql: `pgpublish sql | psql`."""
-    click.echo(migrate.ddl(), nl=False)
+    say_as_is(migrate.ddl())
 
 
 @main.command()
@@ -113,10 +114,11 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
     """
 
     def report(drained: drain_room.Drained) -> None:
-        click.echo(
-            json.dumps(asdict(drained))
-            if as_json
-            else f"head {drained.head}: scanned {drained.scanned}, keys {drained.keys}, "
+        if as_json:
+            say_json(asdict(drained))
+            return
+        say(
+            f"head {drained.head}: scanned {drained.scanned}, keys {drained.keys}, "
             f"published {drained.published}, unchanged {drained.unchanged}, "
             f"quarantined {drained.quarantined}"
         )
@@ -167,9 +169,12 @@ def changes(
         pages = feed.read(conn, since, batch=batch, kinds=list(kinds) or None, follow=stop)
         for number, page in enumerate(pages):
             if number == 0 and not as_json:
-                click.echo(CHANGE.format("rev", "kind", "pub_id", "deleted", "payload"))
+                say(CHANGE.format("rev", "kind", "pub_id", "deleted", "payload"))
             for change in page.changes:
-                click.echo(json.dumps(change) if as_json else show(change))
+                if as_json:
+                    say_json(change)
+                else:
+                    say(show(change))
             sys.stdout.flush()
             if stop is not None and stop.is_set():
                 return
@@ -179,7 +184,7 @@ CHANGE = "{:>9}  {:<12}  {:<36}  {:<7}  {}"
 
 
 def show(change: dict[str, Any]) -> str:
-    payload = "" if change["deleted"] else json.dumps(change["payload"], ensure_ascii=False)
+    payload = "" if change["deleted"] else exact.dumps(change["payload"], ascii_only=False)
     line = CHANGE.format(
         change["rev"],
         change["kind"],
@@ -188,6 +193,7 @@ def show(change: dict[str, Any]) -> str:
         payload,
     )
     width = terminal_width()
+    line = printable(line)
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
@@ -198,9 +204,9 @@ def status(conn: Connection, as_json: bool) -> None:
     """Show head, depth and lag of the feed, and the last drain."""
     row = asdict(operate.status(conn))
     if as_json:
-        click.echo(json.dumps({name: plain(value) for name, value in row.items()}))
+        say_json({name: plain(value) for name, value in row.items()})
     else:
-        click.echo(
+        say(
             tabulate(
                 [(n, "-" if v is None else plain(v)) for n, v in row.items()],
                 tablefmt="plain",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,8 +11,8 @@ import click
 from pgpublish import jobs
 from pgpublish import verify as verify_room
 from pgpublish.cli.console import (
+    done,
     json_option,
-    printable,
     show_rows,
     stop_on_signals,
     with_connection,
@@ -22,6 +20,7 @@ from pgpublish.cli.console import (
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs, NotDefined
 from pgpublish.jobs import Job
+from pgpublish.terminal import printable, progress_bar, say, say_json
 from pgpublish.verify import Advance
 
 MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
@@ -59,14 +58,11 @@ def verifying(
         goes_on = begin(conn, job)
         first = job.data["done"] if goes_on else 0
         if goes_on:
-            click.echo(
+            say(
                 f"verify {kind} goes on after {first:,} keys, begun {job.data['since']};"
                 " --again starts from the first key", err=True,
             )  # fmt: skip
-        with click.progressbar(
-            length=max(1, total - first), label=f"verify {kind}", file=sys.stderr, show_pos=True,
-            show_percent=True, hidden=not sys.stderr.isatty(), item_show_func=lambda rate: rate,
-        ) as bar:  # fmt: skip
+        with progress_bar(length=max(1, total - first), label=f"verify {kind}") as bar:
 
             def advance(keys: int) -> None:
                 bar.length = max(bar.length or 0, bar.pos + keys)
@@ -101,13 +97,13 @@ def verify(
             with verifying(conn, name, begin) as (job, advance, goes_on):
                 verify_room.pages(conn, job, advance)
         except jobs.Returned:
-            click.echo(f"stopped; `pgpublish verify {name}` goes on after the last page", err=True)
+            say(f"stopped; `pgpublish verify {name}` goes on after the last page", err=True)
             raise SystemExit(1) from None
         except NotDefined as error:
             if kind:
                 raise
             found += 1  # its view is gone; the other kinds are compared all the same
-            click.echo(f"{name}: {error.message}\n  hint: {error.hint}", err=True)
+            say(f"{name}: {error.message}\n  hint: {error.hint}", err=True)
             continue
         found += sum(job.data[problem] for problem in PROBLEMS)
         report(name, job, goes_on, as_json)
@@ -124,21 +120,21 @@ def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
     sums = {name: job.data[name] for name in ("checked", *PROBLEMS, "pending", "repaired")}
     differences, since = job.data["differences"], job.data["since"]
     if as_json:
-        click.echo(json.dumps({"kind": kind, "since": since, **sums, "differences": differences}))
+        say_json({"kind": kind, "since": since, **sums, "differences": differences})
         return
     number = sum(sums[problem] for problem in PROBLEMS)
     said = [f"{sums[p]:,} {p}" for p in PROBLEMS if sums[p]] or ["all as the view says"]
     if sums["pending"]:
         said.append(f"{sums['pending']:,} pending")
     checked = f"{sums['checked']:,} keys checked" + (f" since {since}" if goes_on else "")
-    click.echo(f"{kind}: {checked}, {', '.join(said)}")
+    say(f"{kind}: {checked}, {', '.join(said)}")
     for difference in differences:
         shown = difference["source_id"] or difference.get("message", "")
-        click.echo(f"  {difference['problem']:<14} {printable(shown)}")
+        say(f"  {difference['problem']:<14} {printable(shown)}")
     if number > len(differences):
-        click.echo(f"  … and {number - len(differences):,} more")
+        say(f"  … and {number - len(differences):,} more")
     if sums["repaired"]:
-        click.echo(f"  {sums['repaired']:,} marked for the next drain")
+        say(f"  {sums['repaired']:,} marked for the next drain")
 
 
 @click.command()
@@ -157,11 +153,11 @@ def audit(conn: Connection, kind: str | None, as_json: bool) -> None:
         show_rows(found, True, none="")
     for row in [] if as_json else found:
         names = dict.fromkeys((row["of_kind"], row["object"], row["problem"]))
-        click.echo(f"{': '.join(names)}\n  hint: {row['hint']}")
+        say(f"{': '.join(names)}\n  hint: {row['hint']}")
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise Differs(count, hint="Follow the hints, then audit again.")
-    click.echo("no problem found", err=True)
+    say("no problem found", err=True)
 
 
 @click.group()
@@ -189,7 +185,7 @@ def quarantine_list(conn: Connection, kind: str | None, batch: int, as_json: boo
 def quarantine_retry(conn: Connection, kind: str | None, key: str | None, as_json: bool) -> None:
     """Make the next drain retry one key, all keys of KIND, or all keys."""
     due = rows(conn, "select public.publish_retry(%s, %s) as due", kind, key)[0]
-    click.echo(json.dumps(due) if as_json else f"{due['due']} will be tried by the next drain")
+    done(as_json, f"{due['due']} will be tried by the next drain", **due)
 
 
 COMMANDS = (audit, quarantine, verify)

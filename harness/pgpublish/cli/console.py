@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import wraps
 from threading import Event
 from types import FrameType
@@ -18,11 +18,12 @@ import click
 import psycopg
 from tabulate import tabulate
 
-from pgpublish import embedded, migrate
+from pgpublish import embedded, exact, migrate
 from pgpublish.database import Connection, connect, session_is_over, worker_session
 from pgpublish.errors import OutputClosed, PublishError, translate
 from pgpublish.retry import Backoff
 from pgpublish.session import limited
+from pgpublish.terminal import guard, printable, say, say_json
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +37,7 @@ class Commands(click.Group):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
+        guard()
         try:
             return super().invoke(ctx)
         except psycopg.Error as error:
@@ -47,11 +49,11 @@ class Commands(click.Group):
 def fail(error: PublishError) -> None:
     if isinstance(error, OutputClosed):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is written on the way out
-    click.echo(printable(f"pgpublish: {error.message}", "\n\t"), err=True)
+    say(f"pgpublish: {error.message}", err=True)
     if error.detail:
-        click.echo(printable(f"  {error.detail.strip()}", "\n\t"), err=True)
+        say(f"  {error.detail.strip()}", err=True)
     if error.hint:
-        click.echo(printable(f"  hint: {error.hint.strip()}", "\n\t"), err=True)
+        say(f"  hint: {error.hint.strip()}", err=True)
     raise SystemExit(error.exit_code)
 
 
@@ -80,9 +82,9 @@ class Database:
         return worker_session(self.url, stop)
 
     def require_current(self, stop: Event) -> None:
-        """Raises SchemaMismatch unless the schema is exactly this version's."""
+        """Raises SchemaMismatch unless the schema is of this version or a newer one."""
         with self.worker(stop) as conn, limited(conn):
-            migrate.require_current(conn)
+            migrate.require_usable(conn)
 
 
 def with_connection(
@@ -159,14 +161,7 @@ def reconnect(database: Database, stop: Event, work: Callable[[Connection], None
 
 def log(message: str) -> None:
     at = datetime.now().astimezone().isoformat(timespec="seconds")
-    click.echo(f"{at} {printable(message)}", err=True)
-
-
-def printable(text: str, but: str = "") -> str:
-    """text with what could steer a terminal written out as in Python, but for these characters."""
-    return "".join(
-        c if c.isprintable() or c in but else c.encode("unicode_escape").decode() for c in text
-    )
+    say(f"{at} {printable(message)}", err=True)
 
 
 def terminal_width() -> int:
@@ -182,27 +177,32 @@ def plain(value: object) -> object:
         return value.total_seconds()
     if isinstance(value, datetime):
         return value.isoformat()
-    if value is None or isinstance(value, int | float | str | dict | list):
+    if value is None or isinstance(value, int | float | str | dict | list | Decimal):
         return value
     return str(value)
 
 
 def cell(value: object) -> object:
+    if isinstance(value, dict | list):
+        return exact.dumps(value, ascii_only=False)
     return printable(value) if isinstance(value, str) else plain(value)
 
 
 def done(as_json: bool, said: str, **facts: Any) -> None:
     """What a command that prints no rows says at its end."""
-    click.echo(json.dumps(facts) if as_json else said)
+    if as_json:
+        say_json(facts)
+    else:
+        say(printable(said))
 
 
 def show_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, none: str) -> None:
     """Rows as a table people can read, or as one JSON object a line; none: what to say without."""
     if as_json:
         for row in rows:
-            click.echo(json.dumps({name: plain(value) for name, value in row.items()}))
+            say_json({name: plain(value) for name, value in row.items()})
     elif rows:
         cells = [["-" if v is None else cell(v) for v in row.values()] for row in rows]
-        click.echo(tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True))
+        say(tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True))
     else:
-        click.echo(none, err=True)
+        say(none, err=True)

@@ -21,6 +21,7 @@ from pgpublish.cli.console import (
     stop_on_signals,
 )
 from pgpublish.errors import Undelivered
+from pgpublish.terminal import say_json
 
 threads_option = click.option(
     "--threads",
@@ -37,7 +38,7 @@ def said(as_json: bool) -> Callable[[room.Delivered], None]:
     def report(delivered: room.Delivered) -> None:
         row = asdict(delivered)
         if as_json:
-            click.echo(json.dumps(row), err=True)
+            say_json(row, err=True)
         else:
             log(
                 " ".join(

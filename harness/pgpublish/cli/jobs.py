@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 from tabulate import tabulate
 
+from pgpublish import exact
 from pgpublish import jobs as room
 from pgpublish.cli import schedules
 from pgpublish.cli.console import (
     cell,
+    done,
     json_option,
     plain,
-    printable,
     show_rows,
     with_connection,
 )
@@ -23,6 +23,7 @@ from pgpublish.cli.watch import watch
 from pgpublish.cli.work import work
 from pgpublish.database import Connection
 from pgpublish.errors import NotDefined
+from pgpublish.terminal import printable, say, say_json
 
 STATUS = ["pending", "running", "failed", "succeeded", "ignored"]
 
@@ -100,28 +101,26 @@ def show(conn: Connection, id: str, as_json: bool) -> None:
     (row,), errors, steps = rows, room.job_errors(conn, id), room.steps(conn, id)
     if as_json:
         told = [plain_row(error) for error in errors]
-        click.echo(
-            json.dumps(plain_row(row) | {"errors": told, "steps": [plain_row(s) for s in steps]})
-        )
+        say_json(plain_row(row) | {"errors": told, "steps": [plain_row(s) for s in steps]})
         return
     del row["error"], row["message"]
     lines = [
-        (name, json.dumps(value) if name == "data" else cell(value))
+        (name, exact.dumps(value) if name == "data" else cell(value))
         for name, value in row.items()
         if value is not None
     ]
-    click.echo(tabulate(lines, tablefmt="plain", disable_numparse=True))
+    say(tabulate(lines, tablefmt="plain", disable_numparse=True))
     for step in steps:
-        done = f"step {step['name']}, {plain(step['at'])}: {json.dumps(step['result'])}"
-        click.echo(printable(done))
+        result = exact.dumps(step["result"])
+        say(printable(f"step {step['name']}, {plain(step['at'])}: {result}"))
     for error in errors:
         said = (
             f"\nattempt {error['attempt']}, {plain(error['at'])}, {error['worker'] or '-'}: "
             f"{error['error']}: {error['message']}"
         )
-        click.echo(printable(said, "\n\t"))
+        say(said)
         if error["traceback"]:
-            click.echo(printable(error["traceback"].rstrip(), "\n\t"))
+            say(error["traceback"].rstrip())
 
 
 def plain_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -134,11 +133,9 @@ def plain_row(row: dict[str, Any]) -> dict[str, Any]:
 @with_connection()
 def cancel(conn: Connection, id: str, as_json: bool) -> None:
     """Have a job not started any more; a running one is stopped at its next save."""
-    done = room.cancel(conn, id)
-    if as_json:
-        click.echo(json.dumps({"id": id, "cancelled": done}))
-    else:
-        click.echo(printable(f"cancelled {id}" if done else f"{id} had ended already"))
+    cancelled = room.cancel(conn, id)
+    said = f"cancelled {id}" if cancelled else f"{id} had ended already"
+    done(as_json, said, id=id, cancelled=cancelled)
 
 
 @jobs.command()
@@ -148,9 +145,7 @@ def cancel(conn: Connection, id: str, as_json: bool) -> None:
 def retry(conn: Connection, id: str, as_json: bool) -> None:
     """Have a job started again, also one that is ignored, from the data it saved."""
     room.retry(conn, id)
-    click.echo(
-        json.dumps({"id": id, "status": "pending"}) if as_json else printable(f"{id} is pending")
-    )
+    done(as_json, f"{id} is pending", id=id, status="pending")
 
 
 for command in (watch, *schedules.COMMANDS):

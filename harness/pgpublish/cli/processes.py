@@ -15,6 +15,7 @@ from threading import Event, Thread
 
 from pgpublish.cli.console import fail, log
 from pgpublish.errors import ConnectionFailed, PublishError
+from pgpublish.terminal import say
 
 LOOK_S = 0.2  # between two looks at whether to stop
 MIN_DELAY_S = 0.1
@@ -86,7 +87,7 @@ def serve(body: Callable[[], None]) -> None:
     except BrokenPipeError:
         os._exit(REFUSED + 1)
     except Exception:
-        traceback.print_exc()
+        say(traceback.format_exc(), err=True)
         sys.exit(REFUSED + 1)
 
 

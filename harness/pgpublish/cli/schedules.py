@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from pgpublish import jobs as room
-from pgpublish.cli.console import json_option, plain, printable, show_rows, with_connection
+from pgpublish.cli.console import done, json_option, plain, show_rows, with_connection
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument
 
@@ -64,11 +64,7 @@ def schedule(
         max_attempts=max_attempts,
         missed=missed,
     )
-    click.echo(
-        json.dumps({"name": name, "next_at": plain(next_at)})
-        if as_json
-        else printable(f"{name} is due at {next_at.isoformat()}")
-    )
+    done(as_json, f"{name} is due at {next_at.isoformat()}", name=name, next_at=plain(next_at))
 
 
 def read(data: str) -> dict[str, object]:
@@ -97,7 +93,7 @@ def read(data: str) -> dict[str, object]:
 def unschedule(conn: Connection, name: str, as_json: bool) -> None:
     """End a recurring job; the jobs it has added stay."""
     room.unschedule(conn, name)
-    click.echo(json.dumps({"name": name}) if as_json else printable(f"{name} recurs no more"))
+    done(as_json, f"{name} recurs no more", name=name)
 
 
 @click.command("schedules")
@@ -122,7 +118,7 @@ def limit_command(conn: Connection, kind: str, count: int | None, as_json: bool)
     """Let at most COUNT jobs of KIND run at a time, over all workers; without COUNT, any number."""
     room.limit(conn, kind, count)
     said = f"at most {count} jobs of {kind} run at a time" if count else f"{kind} has no limit"
-    click.echo(json.dumps({"kind": kind, "max_running": count}) if as_json else printable(said))
+    done(as_json, said, kind=kind, max_running=count)
 
 
 @click.command("limits")

@@ -12,10 +12,11 @@ import click
 from psycopg import sql
 
 from pgpublish import sinks
-from pgpublish.cli.console import done, json_option, log, printable, show_rows, with_connection
+from pgpublish.cli.console import done, json_option, log, show_rows, with_connection
 from pgpublish.database import Connection, call, rows
 from pgpublish.deliver import register_sink
 from pgpublish.errors import PublishError
+from pgpublish.terminal import printable, say
 
 WIDTH = 80
 NAME_WIDTH = 20
@@ -37,7 +38,7 @@ def subscriptions(conn: Connection, as_json: bool) -> None:
     show_rows([summary(row) for row in found], False, none="there is no subscription")
     for row in found:
         for line in reasons(row):
-            click.echo(
+            say(
                 textwrap.fill(
                     printable(f"{row['name']}: {line}"),
                     WIDTH,

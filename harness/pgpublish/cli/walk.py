@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -10,8 +9,9 @@ from collections.abc import Callable, Iterable
 import click
 
 from pgpublish import walk as walk_room
-from pgpublish.cli.console import json_option, printable, stop_on_signals, with_connection
+from pgpublish.cli.console import done, json_option, stop_on_signals, with_connection
 from pgpublish.database import Connection
+from pgpublish.terminal import printable, progress_bar, say
 from pgpublish.walk import Walk
 
 STILL_S = 3.0  # without a step of the walk: no drain is running
@@ -37,21 +37,20 @@ def backfill(conn: Connection, kind: str, no_wait: bool, as_json: bool) -> None:
         asked_at = walk_room.ask(conn, kind)
         if no_wait:
             answer = {"kind": kind, "asked_at": asked_at.isoformat()}
-            click.echo(
-                json.dumps(answer) if as_json else f"asked for {kind}; the drain marks its keys"
-            )
+            done(as_json, f"asked for {kind}; the drain marks its keys", **answer)
             return
         last = watch(kind, walk_room.follow(conn, kind, asked_at, stop))
     if last is None or last.ended_at is None:
-        click.echo(
+        say(
             "stopped watching; the walk goes on in the database: select * from publish_walks()",
             err=True,
         )
         raise SystemExit(1)
-    click.echo(
-        json.dumps({"kind": kind, "marked": last.marked})
-        if as_json
-        else f"marked {last.marked:,} keys; the drain publishes them"
+    done(
+        as_json,
+        f"marked {last.marked:,} keys; the drain publishes them",
+        kind=kind,
+        marked=last.marked,
     )
 
 
@@ -64,16 +63,7 @@ def watch(
     step: object = None
     since, warned = clock(), False
     begun: tuple[object, int, float] = (None, 0, 0.0)
-    with click.progressbar(
-        length=1,
-        label=f"backfill {kind}",
-        file=sys.stderr,
-        show_pos=True,
-        show_percent=True,
-        show_eta=False,
-        hidden=not terminal,
-        item_show_func=lambda text: text,
-    ) as bar:
+    with progress_bar(length=1, label=f"backfill {kind}", show_eta=False) as bar:
         for last in walks:
             now = clock()
             if begun[0] != last.began_at:
@@ -105,7 +95,7 @@ def speed(walk: Walk, first: int, seconds: float) -> str:
 
 
 def tell(text: str, terminal: bool) -> None:
-    click.echo(("\n" if terminal else "") + printable(text), err=True)
+    say(("\n" if terminal else "") + printable(text), err=True)
 
 
 COMMANDS = (backfill,)

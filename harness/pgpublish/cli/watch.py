@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,6 @@ from pgpublish.cli.console import (
     Database,
     json_option,
     plain,
-    printable,
     reconnect,
     show_rows,
     stop_on_signals,
@@ -22,6 +20,7 @@ from pgpublish.cli.console import (
 from pgpublish.cli.progress import last_error, progress
 from pgpublish.cli.seconds import Seconds
 from pgpublish.database import Connection
+from pgpublish.terminal import clear, json_line, printable, say
 
 
 @click.command()
@@ -48,8 +47,8 @@ def watch(database: Database, interval: float, as_json: bool) -> None:
         while not stop.is_set():
             rows = room.activity(conn)
             if screen:
-                click.clear()
-                click.echo(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {len(rows)} running\n")
+                clear()
+                say(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {len(rows)} running\n")
                 show_rows([activity_summary(row) for row in rows], False, none="")
             else:
                 tell_changes(conn, rows, told, as_json)
@@ -69,10 +68,10 @@ def tell_changes(
         del told[id]
         ended = room.listing(conn, id=id) or [{"id": id, "status": "removed", "error": None}]
         if ended[0]["status"] != "running":  # started again since rows were read: told with these
-            click.echo(last_line(ended[0], as_json))
+            say(last_line(ended[0], as_json))
     for id, text in running.items():
         if told.get(id) != text:
-            click.echo(text)
+            say(text)
     told |= running
     sys.stdout.flush()
 
@@ -81,7 +80,7 @@ def line(row: dict[str, Any], as_json: bool) -> str:
     """What is said of a running job: nothing that changes by itself, so that a change is news."""
     if as_json:
         steady = ("id", "kind", "worker", "attempt", "pid", "since", "lock", "data")
-        return json.dumps({name: plain(row[name]) for name in steady} | {"status": "running"})
+        return json_line({name: plain(row[name]) for name in steady} | {"status": "running"})
     return printable(
         f"{row['id']}  attempt {row['attempt']}  {row['worker']}  "
         f"lock {row['lock']}  {progress(row['data'])}"
@@ -91,7 +90,7 @@ def line(row: dict[str, Any], as_json: bool) -> str:
 def last_line(row: dict[str, Any], as_json: bool) -> str:
     """What is said of a job that ran and does not any more."""
     if as_json:
-        return json.dumps({name: plain(value) for name, value in row.items()})
+        return json_line({name: plain(value) for name, value in row.items()})
     return printable(f"{row['id']}  {row['status']}  {last_error(row) or ''}").rstrip()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import socket
 import sys
@@ -20,10 +19,10 @@ from pgpublish import migrate
 from pgpublish.cli import processes
 from pgpublish.cli.console import (
     Database,
+    done,
     json_option,
     log,
     plain,
-    printable,
     reconnect,
     stop_on_signals,
 )
@@ -31,6 +30,7 @@ from pgpublish.cli.seconds import Seconds
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument
 from pgpublish.session import limited
+from pgpublish.terminal import printable
 
 
 @click.command()
@@ -77,14 +77,14 @@ def work(
     """
     load(modules)
     room.require_handlers(kinds)
-    report = partial(say, as_json=as_json)
+    report = partial(tell, as_json=as_json)
     with database.server(), stop_on_signals() as stop:
         with (
             database.worker(stop) as conn,
             limited(conn),
             room.heart(partial(database.worker, stop)),
         ):
-            migrate.require_current(conn)
+            migrate.require_usable(conn)
         body = partial(work_in_thread, database, stop=stop, kinds=kinds, lease=lease, report=report)
         if concurrency == 1:
             body()
@@ -123,14 +123,13 @@ def work_in_thread(
             os._exit(130)  # the second one: without waiting for the job that runs
 
 
-def say(outcome: room.Outcome, as_json: bool) -> None:
-    click.echo(
-        json.dumps({name: plain(value) for name, value in vars(outcome).items()})
-        if as_json
-        else printable(
-            f"{outcome.status} {outcome.id} ({outcome.kind}, attempt {outcome.attempt}, "
-            f"{outcome.seconds:.3f} s)" + (f": {outcome.error}" if outcome.error else "")
-        )
+def tell(outcome: room.Outcome, as_json: bool) -> None:
+    said = f"{outcome.status} {outcome.id} ({outcome.kind}, attempt {outcome.attempt}, "
+    said += f"{outcome.seconds:.3f} s)" + (f": {outcome.error}" if outcome.error else "")
+    done(
+        as_json,
+        printable(said),
+        **{name: plain(value) for name, value in vars(outcome).items()},
     )
     sys.stdout.flush()
 
