@@ -449,8 +449,8 @@ def sqs() -> Iterator[str]:
 def test_sqs_has_the_feed_once_and_in_order(
     db: Connection, url: str, sqs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_KEY", "key")
-    monkeypatch.setenv("AWS_SECRET", "secret")
+    monkeypatch.setenv("PGPUBLISH_SECRET_KEY", "key")
+    monkeypatch.setenv("PGPUBLISH_SECRET_SECRET", "secret")
     client = boto3.client("sqs", region_name="eu-central-1", endpoint_url=sqs,
                           aws_access_key_id="key", aws_secret_access_key="secret")  # fmt: skip
     queue = client.create_queue(
@@ -459,7 +459,8 @@ def test_sqs_has_the_feed_once_and_in_order(
     notes(db, 45)
     subscribe(db, "s", "sqs", **QUICK, options={
         "queue_url": queue, "region": "eu-central-1", "endpoint_url": sqs,
-        "access_key_id": "env:AWS_KEY", "secret_access_key": "env:AWS_SECRET"})  # fmt: skip
+        "access_key_id": "env:PGPUBLISH_SECRET_KEY",
+        "secret_access_key": "env:PGPUBLISH_SECRET_SECRET"})  # fmt: skip
     with working(url):
         until(lambda: settled(db))
         before = feed(db)

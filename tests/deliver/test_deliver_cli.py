@@ -262,16 +262,17 @@ def test_once_exits_7_for_a_dead_letter_and_then_0(
 def test_once_exits_7_when_no_sink_can_be_made_and_all_see_why(
     run: Callable[..., Result], db: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("HOOK", raising=False)
+    monkeypatch.delenv("PGPUBLISH_SECRET_HOOK", raising=False)
     notes(db, 1)
     with receiving() as endpoint:
-        subscribe(db, "s", "webhook", options={"url": "env:HOOK", "allow_private": True})
+        subscribe(db, "s", "webhook",
+                  options={"url": "env:PGPUBLISH_SECRET_HOOK", "allow_private": True})  # fmt: skip
         result = run("deliver", "--once")
         assert result.exit_code == 7
-        assert "Variable HOOK" in result.stderr
+        assert "Variable PGPUBLISH_SECRET_HOOK" in result.stderr
         assert "s: cannot send" in run("subscriptions").stdout
-        assert "Variable HOOK" in facts(run("subscriptions", "--json"))[0]["fault"]
-        monkeypatch.setenv("HOOK", endpoint.url)
+        assert "Variable PGPUBLISH_SECRET_HOOK" in facts(run("subscriptions", "--json"))[0]["fault"]
+        monkeypatch.setenv("PGPUBLISH_SECRET_HOOK", endpoint.url)
         assert run("deliver", "--once").exit_code == 0
     (row,) = facts(run("subscriptions", "--json"))
     assert (row["fault"], row["waits_for"]) == (None, None)

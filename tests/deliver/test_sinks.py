@@ -330,6 +330,7 @@ def test_of_a_batch_that_kafka_refuses_only_what_is_too_large_is_rejected(
     with made("kafka", {"servers": "x", "topic": "t"}) as sink:
         producer = Refusing()
         monkeypatch.setattr(sink, "_producer", producer)
+        monkeypatch.setattr(sink, "_known", True)
         assert send(sink, change(1)) == []
         (failure,) = send(sink, change(2), change(3, data=text(2000)), change(4))
     assert (failure.message.rev, failure.kind) == (3, "rejected")
@@ -339,8 +340,8 @@ def test_of_a_batch_that_kafka_refuses_only_what_is_too_large_is_rejected(
 def test_kafkas_log_is_told_through_ours_without_secrets() -> None:
     (port,) = brokers.free_ports(1)
     lines: list[str] = []
-    options = {"servers": "env:SERVERS", "topic": "t", "timeout": 1}
-    environ = {"SERVERS": f"127.0.0.1:{port}"}
+    options = {"servers": "env:PGPUBLISH_SECRET_SERVERS", "topic": "t", "timeout": 1}
+    environ = {"PGPUBLISH_SECRET_SERVERS": f"127.0.0.1:{port}"}
     with made("kafka", options, environ=environ, warn=lines.append) as sink:
         (failure,) = send(sink, change(1))
     assert failure.kind == "endpoint"

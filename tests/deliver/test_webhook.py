@@ -21,7 +21,6 @@ from receiver import Request, receiving
 from pgpublish import sinks
 from pgpublish.errors import BadArgument
 from pgpublish.sinks import Failure, Message, Options
-from pgpublish.sinks.address import is_public
 from pgpublish.sinks.concurrent import send_all
 from pgpublish.sinks.retry_after import seconds
 from pgpublish.sinks.webhook import Webhook
@@ -317,7 +316,7 @@ def test_the_key_travels_where_the_subscription_has_it_also_of_a_deletion(mode: 
     [
         ({"url": "https://host.invalid/"}, "gaierror"),
         ({"url": "http://127.0.0.1/"}, "127.0.0.1"),
-        ({"url": "http://127.0.0.1/", "ca": "/nowhere.pem"}, "FileNotFoundError"),
+        ({"url": "http://127.0.0.1/", "ca": "/nowhere.pem"}, "Option ca"),
     ],
 )
 def test_an_endpoint_that_cannot_be_says_so_before_anything_is_sent(
@@ -481,30 +480,9 @@ def test_private_addresses_are_refused_by_default_also_behind_a_name(host: str) 
         url = endpoint.url.replace("127.0.0.1", host)
         (failure,) = send([change(1)], url=url, allow_private=False)
         assert failure.kind == "endpoint"
-        assert "not public" in failure.reason
+        assert "not public" in failure.reason or "may not call" in failure.reason
         assert endpoint.connections == 0
         assert send([change(1)], url=endpoint.url, allow_private=True) == []
-
-
-def test_only_public_addresses_are_public() -> None:
-    for address in (
-        "8.8.8.8",
-        "2606:4700::1111",
-        "64:ff9b::808:808",
-        "::ffff:8.8.8.8",
-        "2002:808:808::1",
-    ):
-        assert is_public(address)
-    for address in (
-        "10.1.2.3", "172.16.0.1", "192.168.1.1", "127.0.0.1", "169.254.169.254", "0.0.0.0",
-        "100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0",
-        "fc00::1", "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "::7f00:1",
-        "::169.254.169.254", "::ffff:0:a00:1",
-        "64:ff9b::a00:1", "64:ff9b:1::7f00:1", "64:ff9b:1::808:808",
-        "2002:a00:1::1", "2001:0:808:808::f5ff:fffe",
-        "2001:0:a00:1::1", "2001:db8::1", "100::1", "5f00::1",
-    ):  # fmt: skip
-        assert not is_public(address), address
 
 
 def test_a_certificate_nobody_vouches_for_is_a_failure(tmp_path: Path) -> None:
@@ -560,8 +538,12 @@ def test_options_that_cannot_be_are_refused_without_showing_them(options: dict[s
 
 def test_secrets_come_from_the_environment_and_are_hidden() -> None:
     options = sinks.resolve(
-        {"url": "http://x/", "secrets": ["env:A", "plain"], "headers": {"authorization": "env:B"}},
-        {"A": "alpha-secret", "B": "Bearer token-7"},
+        {
+            "url": "http://x/",
+            "secrets": ["env:PGPUBLISH_SECRET_A", "plain"],
+            "headers": {"authorization": "env:PGPUBLISH_SECRET_B"},
+        },
+        {"PGPUBLISH_SECRET_A": "alpha-secret", "PGPUBLISH_SECRET_B": "Bearer token-7"},
     )
     assert options.words("secrets") == ["alpha-secret", "plain"]
     assert options.mapping("headers") == {"authorization": "Bearer token-7"}
@@ -570,8 +552,8 @@ def test_secrets_come_from_the_environment_and_are_hidden() -> None:
     )
     assert "alpha" not in repr(options)
     with pytest.raises(BadArgument) as caught:
-        sinks.resolve({"url": "env:NOT_SET"}, {})
-    assert "NOT_SET" in str(caught.value.detail)
+        sinks.resolve({"url": "env:PGPUBLISH_SECRET_C"}, {})
+    assert "PGPUBLISH_SECRET_C" in str(caught.value.detail)
 
 
 URL_OF_A_HOOK = "https://bob:pass%2Fword@hooks.example/services/T0AB/tok-9f8e7d6c"
@@ -584,7 +566,9 @@ URL_OF_A_HOOK = "https://bob:pass%2Fword@hooks.example/services/T0AB/tok-9f8e7d6
      base64.b64encode(b"x tok-9f8e7d6c").decode(), "%2Fservices%2FT0AB%2Ftok-9f8e7d6c"],
 )  # fmt: skip
 def test_a_part_of_a_secret_is_hidden_however_it_is_written(quoted: str) -> None:
-    hide = sinks.resolve({"url": "env:HOOK"}, {"HOOK": URL_OF_A_HOOK}).hide
+    hide = sinks.resolve(
+        {"url": "env:PGPUBLISH_SECRET_HOOK"}, {"PGPUBLISH_SECRET_HOOK": URL_OF_A_HOOK}
+    ).hide
     text = hide(f"HTTP 410: [{quoted}] is gone")
     assert text.startswith("HTTP 410: [")
     assert text.endswith("] is gone")
@@ -594,6 +578,9 @@ def test_a_part_of_a_secret_is_hidden_however_it_is_written(quoted: str) -> None
 
 
 def test_what_is_no_secret_is_not_hidden() -> None:
-    hide = sinks.resolve({"url": "env:HOOK", "mode": "binary"}, {"HOOK": URL_OF_A_HOOK}).hide
+    hide = sinks.resolve(
+        {"url": "env:PGPUBLISH_SECRET_HOOK", "mode": "binary"},
+        {"PGPUBLISH_SECRET_HOOK": URL_OF_A_HOOK},
+    ).hide
     text = "HTTP 422: the title of the note is too long; binary; İstanbul"
     assert hide(text) == text

@@ -22,6 +22,7 @@ from pgpublish.sinks.base import (
     Sink,
     resolve,
 )
+from pgpublish.sinks.policy import Policy
 from pgpublish.sinks.registry import GROUP, check, known_options, load, make, third_party
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "FailureClass",
     "Message",
     "Options",
+    "Policy",
     "Sink",
     "check",
     "known_options",

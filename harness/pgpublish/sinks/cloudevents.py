@@ -1,23 +1,36 @@
 """CloudEvents 1.0: a change as an event, in JSON or as headers.
 
 type is the kind, subject the pub_id. Extensions: sequence (life and rev, to compare as text), key
-(the source's, if the subscription has it sent), schemaversion, deleted, and the change's
-traceparent and tracestate. A control event is one more type, with life and head as its data.
+(the source's, if the subscription has it sent), schemaversion, deleted, and of the change's headers
+traceparent, tracestate and baggage. A control event is one more type; life and head are its data.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from pgpublish.sinks import Message
+from pgpublish import exact
+from pgpublish.sinks import Failure, Message
 
 STRUCTURED = "application/cloudevents+json; charset=utf-8"
 BATCH = "application/cloudevents-batch+json; charset=utf-8"
 JSON = "application/json"
+PARENT = re.compile(
+    r"(00|(?!ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+MEMBERS = {  # of the lists: how long one is, what each of its members looks like
+    "tracestate": (512, re.compile(r"[a-z0-9][-_*/@a-z0-9]{0,255}=[ -+\--<>-~]{1,256}")),
+    "baggage": (
+        8192,
+        re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[ \t]*[!#-+\--:<-\[\]-~]*(?:[ \t;].*)?"),
+    ),
+}
+ASCII = re.compile(r"[\t -~]+")
 PRINTABLE = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '"%')
 
 
@@ -38,11 +51,38 @@ def attributes(message: Message) -> dict[str, Any]:
     return event | ({"deleted": True} if message.deleted else {"datacontenttype": JSON})
 
 
-def trace(message: Message) -> dict[str, Any]:
-    headers = json.loads(message.headers) if message.headers else None
+def trace(message: Message) -> dict[str, str]:
+    """Of the writer's headers those that W3C's Trace Context and Baggage know, in their form."""
+    if not message.headers:
+        return {}
+    headers = exact.loads(message.headers)
     if not isinstance(headers, dict):
         return {}
-    return {n: headers[n] for n in ("traceparent", "tracestate") if isinstance(headers.get(n), str)}
+    found = {}
+    parent = headers.get("traceparent")
+    if isinstance(parent, str) and PARENT.fullmatch(parent):
+        found["traceparent"] = parent
+    for name, (size, member) in MEMBERS.items():
+        text = headers.get(name)
+        if name == "tracestate" and not found:
+            continue  # means nothing alone
+        if isinstance(text, str) and len(text) <= size and ASCII.fullmatch(text):
+            parts = [part.strip(" \t") for part in text.split(",")]
+            if all(member.fullmatch(part) for part in parts):
+                found[name] = text
+    return found
+
+
+def encoded(messages: Iterable[Message]) -> tuple[list[tuple[Message, bytes]], list[Failure]]:
+    """Each with its event in JSON; and those that cannot be written, which fail alone."""
+    events: list[tuple[Message, bytes]] = []
+    failures: list[Failure] = []
+    for message in messages:
+        try:
+            events.append((message, structured(message)))
+        except ValueError as error:
+            failures.append(Failure(message, "encoding", str(error)))
+    return events, failures
 
 
 @lru_cache(maxsize=1000)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from threading import Event
 from typing import Any, ClassVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from pgpublish.errors import BadArgument
 from pgpublish.sinks import GRACE_S, Failure, FailureClass, Message, Options
 from pgpublish.sinks.cloudevents import binary
 
@@ -21,8 +23,25 @@ TIMEOUT_S = 15.0
 LOOK_S = 0.1
 ANY = -1  # the partition of the key
 UNFINISHED = KafkaError(KafkaError._MSG_TIMED_OUT)
+UNWRITABLE = KafkaError(KafkaError._VALUE_SERIALIZATION, "the change cannot be encoded")
 GIVEN_UP = {KafkaError._MSG_TIMED_OUT, KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}
 REFUSED = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
+# Others load libraries, run programs, read files, fetch URLs, write data into the log, or take as
+# much memory as they like. A file's content goes into option ca or a setting that ends in .pem.
+SETTINGS = {
+    "acks", "batch.num.messages", "batch.size", "broker.address.family", "client.id",
+    "client.rack", "compression.codec", "compression.level", "compression.type",
+    "connections.max.idle.ms", "linger.ms", "log_level", "max.in.flight",
+    "max.in.flight.requests.per.connection", "message.max.bytes", "metadata.max.age.ms",
+    "partitioner", "queue.buffering.max.ms", "reconnect.backoff.max.ms", "reconnect.backoff.ms",
+    "request.required.acks", "request.timeout.ms", "retries", "retry.backoff.max.ms",
+    "retry.backoff.ms", "sasl.mechanism", "sasl.mechanisms", "sasl.password", "sasl.username",
+    "security.protocol", "socket.connection.setup.timeout.ms", "socket.keepalive.enable",
+    "socket.nagle.disable", "socket.timeout.ms", "ssl.ca.pem", "ssl.certificate.pem",
+    "ssl.key.password", "ssl.key.pem", "sticky.partitioning.linger.ms",
+    "topic.metadata.refresh.interval.ms",
+}  # fmt: skip
+MECHANISMS = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}  # GSSAPI runs kinit, OAUTHBEARER fetches
 Outcome = dict[str, KafkaError | None]  # by pub_id; None: every replica has it
 
 
@@ -31,14 +50,20 @@ class Kafka:
         "servers": "string required",
         "topic": "string required",
         "settings": "object",
+        "ca": "string",
     }
 
     def __init__(self, options: Options) -> None:
         self.topic = options.text("topic")
         self.timeout = options.positive("timeout", TIMEOUT_S)
+        given = options.mapping("settings")
+        check_settings(given)
+        ca = options.authorities()
+        self.policy = options.policy
         self.settings: dict[str, Any] = {
             "linger.ms": 5,
-            **options.mapping("settings"),
+            **given,
+            **({"ssl.ca.pem": ca} if ca else {}),
             "bootstrap.servers": options.text("servers"),
             "enable.idempotence": True,
             "message.timeout.ms": max(1, int(self.timeout * 1000)),  # 0 would be for ever
@@ -46,10 +71,17 @@ class Kafka:
         self._logger = logging.Logger("kafka", logging.WARNING)
         self._logger.addHandler(_Lines(options))
         self._producer: Producer | None = None
+        self._known = False  # its brokers
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
-        producer = self._open()
         over = limit(self.timeout + 1, stop)
+        try:
+            producer = self._open()
+            self._know(producer, over)
+        except BadArgument as refusal:
+            self._producer = None
+            reason = f"{refusal.message}; {refusal.detail}"
+            return [Failure(message, "endpoint", reason) for message in messages]
         outcome: Outcome = {}
         asked = [message for message in messages if not stop.is_set()]
         try:
@@ -75,17 +107,29 @@ class Kafka:
 
     def check(self) -> None:
         """Raises KafkaException."""
-        found = self._open().list_topics(self.topic, self.timeout).topics[self.topic]
-        if found.error is not None:
-            raise KafkaException(found.error)
+        cluster = self._open().list_topics(self.topic, self.timeout)
+        self.policy.check_hosts(broker.host for broker in cluster.brokers.values())
+        if (error := cluster.topics[self.topic].error) is not None:
+            raise KafkaException(error)
 
     def close(self) -> None:
         self._producer = None
 
     def _open(self) -> Producer:
         if self._producer is None:
+            self.policy.check_hosts(map(host_of, self.settings["bootstrap.servers"].split(",")))
             self._producer = Producer(self.settings, logger=self._logger)
+            self._known = False
         return self._producer
+
+    def _know(self, producer: Producer, over: Callable[[], bool]) -> None:
+        """Before anything is sent: the brokers of the cluster, to which the client connects by
+        itself, are where it may. Raises as check_hosts does."""
+        while not (self._known or over()):
+            with suppress(KafkaException):  # it does not answer, or not yet
+                brokers = producer.list_topics(self.topic, LOOK_S).brokers.values()
+                self.policy.check_hosts(broker.host for broker in brokers)
+                self._known = bool(brokers)
 
     def _produce_all(
         self,
@@ -108,7 +152,14 @@ class Kafka:
         self, producer: Producer, message: Message, outcome: Outcome, over: Callable[[], bool]
     ) -> bool:
         """Hands the message to the client; False: it took it not. Raises KafkaException."""
-        headers, body = binary(message, "ce_", write=str)  # the Kafka binding: plain UTF-8
+        try:
+            headers, body = binary(message, "ce_", write=str)  # the Kafka binding: plain UTF-8
+            fields: list[tuple[str, str | bytes | None]] = [
+                (name, value.encode()) for name, value in headers.items()
+            ]
+        except ValueError:
+            outcome[message.pub_id] = UNWRITABLE
+            return False
         value = None if message.data is None else body
         left = self._partitions(producer) if message.part == "control" else [ANY]
         outcome.pop(message.pub_id, None)
@@ -122,7 +173,7 @@ class Kafka:
                     self.topic,
                     key=message.pub_id.encode(),
                     value=value,
-                    headers=[(name, value.encode()) for name, value in headers.items()],
+                    headers=fields,
                     partition=left[-1],
                     on_delivery=delivered,
                 )
@@ -154,6 +205,26 @@ class _Lines(logging.Handler):
         self.options.warn(self.options.hide(f"kafka: {record.getMessage()}"))
 
 
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises BadArgument."""
+    refused = sorted(settings.keys() - SETTINGS)
+    for name in ("sasl.mechanism", "sasl.mechanisms"):
+        if not {str(settings.get(name, "PLAIN")).upper()} <= MECHANISMS:
+            refused.append(f"{name} {settings[name]}")
+    if refused:
+        raise BadArgument(
+            "the client may not have a setting",
+            detail=f"Option settings: {', '.join(refused)}.",
+            hint="Use those that docs/deliver-broker.md names, and ca for certificates.",
+        )
+
+
+def host_of(server: str) -> str:
+    """Of PROTOCOL://host:port, where only the host has to be given."""
+    host = server.strip().rpartition("://")[2]
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
 def limit(seconds: float, stop: Event) -> Callable[[], bool]:
     """Says whether to give up: so many seconds from now, or GRACE_S after stop is set."""
     until = time.monotonic() + seconds
@@ -169,4 +240,6 @@ def limit(seconds: float, stop: Event) -> Callable[[], bool]:
 
 def judge(error: KafkaError) -> FailureClass:
     """Whether this one message is refused, or the cluster takes none."""
+    if error.code() == KafkaError._VALUE_SERIALIZATION:
+        return "encoding"
     return "rejected" if error.code() in REFUSED else "endpoint"

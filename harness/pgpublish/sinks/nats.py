@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,14 +24,17 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
+from pgpublish.errors import BadArgument
 from pgpublish.sinks import Failure, FailureClass, Message, Options, background
 from pgpublish.sinks.cloudevents import STRUCTURED, structured
 from pgpublish.sinks.concurrent import send_all
+from pgpublish.sinks.urls import checked
 
 TIMEOUT_S = 10.0
 CLOSE_S = 2.0
 CONCURRENCY = 256  # unacknowledged at a time
 UNSAFE = re.compile(r"[\s.*>\x00-\x1f]")
+SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
 FRAME = len("NATS/1.0\r\n\r\n")  # of a header block, beside "name: value\r\n" each
 
 
@@ -67,14 +69,23 @@ class Nats:
     }
 
     def __init__(self, options: Options) -> None:
-        self.servers = options.words("servers")
+        self.servers = [
+            checked(url if "://" in url else f"nats://{url}", "servers", schemes=("nats", "tls"))
+            for url in options.words("servers")
+        ]
         self.subject = options.text("subject")
+        if SPACE.search(self.subject):  # a line of the protocol ends there
+            raise BadArgument(
+                "a subject has no blank and no control character",
+                detail="Option subject.",
+                hint="Write it as feed.{kind}.",
+            )
         self.timeout = options.positive("timeout", TIMEOUT_S)
         self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
         login = {name: options.text(name) for name in ("token", "user", "password")}
         self.login: dict[str, Any] = {name: value for name, value in login.items() if value}
-        if ca := options.text("ca"):
-            self.login["tls"] = ssl.create_default_context(cafile=ca)
+        if tls := options.tls():
+            self.login["tls"] = tls
         self._link: Link | None = None
         self._tokens = count()
         self._said = ""  # by the server or the client, not about one message
@@ -139,7 +150,10 @@ class Nats:
         return failures
 
     async def _publish(self, link: Link, message: Message) -> Failure | None:
-        body = structured(message)
+        try:
+            body = structured(message)
+        except ValueError as error:
+            return Failure(message, "encoding", str(error))
         headers = {"Nats-Msg-Id": message.id, "content-type": STRUCTURED}
         size = len(body) + FRAME + sum(len(f"{k}: {v}\r\n".encode()) for k, v in headers.items())
         if size > link.client.max_payload:

@@ -7,7 +7,6 @@ A change is delivered when a queue has it: one that no queue is bound for is ret
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,6 +25,7 @@ from aiormq.exceptions import ConnectionChannelError
 from pgpublish.sinks import Failure, Message, Options, background
 from pgpublish.sinks.cloudevents import structured
 from pgpublish.sinks.concurrent import BEGIN_S, send_all
+from pgpublish.sinks.urls import checked
 
 TIMEOUT_S = 10.0
 IN_FLIGHT = 256  # unconfirmed at a time
@@ -42,12 +42,13 @@ class RabbitMQ:
     }
 
     def __init__(self, options: Options) -> None:
-        self.url = options.text("url")
+        self.url = checked(
+            options.text("url"), "url", schemes=("amqp", "amqps"), parameters=("heartbeat", "name")
+        )
         self.exchange = options.text("exchange")
         self.routing_key = options.text("routing_key")
         self.timeout = options.positive("timeout", TIMEOUT_S)
-        ca = options.text("ca")
-        self.tls = ssl.create_default_context(cafile=ca) if ca else None
+        self.tls = options.tls()
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._to: AbstractExchange | None = None
@@ -143,14 +144,14 @@ class RabbitMQ:
 
     async def _publish(self, to: AbstractExchange, message: Message) -> Failure | None:
         """Raises REFUSALS."""
-        content = aio_pika.Message(
-            structured(message),
-            content_type="application/cloudevents+json",
-            delivery_mode=DeliveryMode.PERSISTENT,
-            message_id=message.id,
-            type=message.kind,
-        )
         try:
+            content = aio_pika.Message(
+                structured(message),
+                content_type="application/cloudevents+json",
+                delivery_mode=DeliveryMode.PERSISTENT,
+                message_id=message.id,
+                type=message.kind,
+            )
             await to.publish(
                 content,
                 self.routing_key.replace("{kind}", message.kind),

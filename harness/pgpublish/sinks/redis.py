@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import redis
 from redis.exceptions import DataError, RedisError, ResponseError
 
-from pgpublish.errors import BadArgument
 from pgpublish.sinks import Failure, FailureClass, Message, Options
-from pgpublish.sinks.cloudevents import structured
+from pgpublish.sinks.cloudevents import encoded
+from pgpublish.sinks.urls import checked
 
 TIMEOUT_S = 10.0
 OURS = ("WRONGTYPE", "ERR")  # answers that a command, not the server, is to blame for
@@ -30,28 +30,22 @@ class Redis:
 
     def __init__(self, options: Options) -> None:
         timeout = options.positive("timeout", TIMEOUT_S)
-        more: dict[str, Any] = {"ssl_ca_certs": ca} if (ca := options.text("ca")) else {}
-        try:
-            self.client = redis.Redis.from_url(
-                options.text("url"),
-                socket_timeout=timeout,
-                socket_connect_timeout=timeout,
-                health_check_interval=30,
-                **more,
-            )
-        except ValueError as error:
-            raise BadArgument(
-                "this is no Redis URL",
-                detail="Option url.",
-                hint="Write redis://host:6379/0 or rediss://….",
-            ) from error
+        more: dict[str, Any] = {"ssl_ca_data": ca} if (ca := options.authorities()) else {}
+        self.client = redis.Redis.from_url(
+            checked(options.text("url"), "url", schemes=("redis", "rediss"), parameters=("db",)),
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            health_check_interval=30,
+            **more,
+        )
         maxlen = int(options.number("maxlen", 0))
         trim = ["MAXLEN", "~", str(maxlen)] if maxlen else []
         self.command = ["XADD", options.text("stream"), *trim, "*"]
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
+        events, failures = encoded(messages)
         with self.client.pipeline(transaction=False) as pipeline:
-            for message in messages:
+            for message, event in events:
                 pipeline.execute_command(  # type: ignore[no-untyped-call]
                     *self.command,
                     "id",
@@ -61,17 +55,16 @@ class Redis:
                     "subject",
                     message.pub_id,
                     "event",
-                    structured(message),
+                    event,
                 )
             try:
                 answers = pipeline.execute(raise_on_error=False)
             except (RedisError, OSError) as error:
-                return [
-                    Failure(m, "endpoint", f"{type(error).__name__}: {error}") for m in messages
-                ]
-        return [
+                reason = f"{type(error).__name__}: {error}"
+                return failures + [Failure(m, "endpoint", reason) for m, _ in events]
+        return failures + [
             Failure(m, judge(answer), f"{type(answer).__name__}: {answer}")
-            for m, answer in zip(messages, answers, strict=True)
+            for (m, _), answer in zip(events, answers, strict=True)
             if isinstance(answer, Exception)
         ]
 

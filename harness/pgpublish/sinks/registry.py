@@ -12,6 +12,7 @@ from typing import Any
 
 from pgpublish.errors import BadArgument, MissingPart, NotDefined, PublishError
 from pgpublish.sinks.base import Options, Sink, resolve
+from pgpublish.sinks.policy import restrict
 
 GROUP = "pgpublish.sinks"
 
@@ -39,7 +40,10 @@ def load(name: str) -> Any:
 
 
 def make(name: str, options: Options) -> Sink:
-    """The sink of this name. Raises NotDefined, MissingPart, BadArgument."""
+    """The sink of this name, as far as the policy goes: from now on this process calls only the
+    networks that it allows. Raises NotDefined, MissingPart, BadArgument."""
+    options.policy.check_sink(name)
+    restrict(options.policy.networks)
     factory = load(name)
     try:
         sink: Sink = factory(options)

@@ -16,6 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pgpublish.errors import BadArgument
 from pgpublish.sinks import Failure, Message, Options
 from pgpublish.sinks.concurrent import BEGIN_S, Part, parts
 
@@ -40,12 +41,20 @@ class Sqs:
         self.queue_url = options.text("queue_url")
         self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
         timeout = options.positive("timeout", TIMEOUT_S)
+        key_id, secret = options.text("access_key_id"), options.text("secret_access_key")
+        if not ((key_id and secret) or options.policy.ambient):
+            raise BadArgument(
+                "there are no credentials",
+                detail="Options access_key_id and secret_access_key.",
+                hint="Give both, or have the worker's operator set"
+                " PGPUBLISH_AMBIENT_CREDENTIALS=true.",
+            )
         self.client: Any = boto3.client(
             "sqs",
             region_name=options.text("region"),
             endpoint_url=options.text("endpoint_url") or None,
-            aws_access_key_id=options.text("access_key_id") or None,
-            aws_secret_access_key=options.text("secret_access_key") or None,
+            aws_access_key_id=key_id or None,
+            aws_secret_access_key=secret or None,
             config=Config(
                 connect_timeout=timeout,
                 read_timeout=timeout,

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from pgpublish.errors import OutputClosed
 from pgpublish.sinks import Failure, Message, Options
-from pgpublish.sinks.cloudevents import structured
+from pgpublish.sinks.cloudevents import encoded
+from pgpublish.terminal import json_text
 
 _lock = Lock()  # workers share the stream
 
@@ -21,18 +22,19 @@ class Stdout:
         pass
 
     def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
-        text = b"".join(structured(message) + b"\n" for message in messages)
+        events, failures = encoded(messages)
         try:
             with _lock:
-                sys.stdout.write(text.decode())
+                for _, event in events:
+                    sys.stdout.write(json_text(event.decode()) + "\n")
                 sys.stdout.flush()
         except BrokenPipeError:
             raise OutputClosed(
                 "standard output is closed", hint="Start it again with a reader."
             ) from None
         except OSError as error:
-            return [Failure(message, "endpoint", str(error)) for message in messages]
-        return []
+            return failures + [Failure(message, "endpoint", str(error)) for message, _ in events]
+        return failures
 
     def close(self) -> None:
         pass

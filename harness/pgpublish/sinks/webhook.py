@@ -49,6 +49,13 @@ KEPT = 4096  # of these
 FIELD = 256 * 1024  # bytes of one line of an answer's head
 FIELDS = 10_000
 MODES = ("structured", "binary", "batch")
+# What frames a request or says who sends it is ours; the rest is the subscription's.
+FRAMING = re.compile(
+    r"host|content-.*|transfer-encoding|te|trailer|connection|keep-alive|upgrade|expect|via"
+    r"|forwarded|x-forwarded-.*|proxy-.*|webhook-.*|ce-.*|http2-settings|:.*",
+    re.IGNORECASE,
+)
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # but the tab
 ASCII = "".join(map(chr, range(0x21, 0x7F)))
 BROKEN = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
@@ -90,14 +97,22 @@ class Webhook:
                 detail="Option headers.",
                 hint="Look for a newline at the end of the variable.",
             )
+        for name in self.headers:
+            if FRAMING.fullmatch(name) or not TOKEN.fullmatch(name):
+                raise BadArgument(
+                    "a header may not be set",
+                    detail=f"Option headers: {name}.",
+                    hint="Leave out those that frame the request or belong to the event.",
+                )
         self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
         self.timeout = options.positive("timeout", TIMEOUT_S)
         self.batch_size = max(1, int(options.positive("batch_size", BATCH_SIZE)))
         self.batch_s = max(0.0, options.number("batch_ms", 0)) / 1000
         self.allow_private = options.flag("allow_private")
+        self.networks = options.policy.networks
         self.tls = ssl.create_default_context()
-        if ca := options.text("ca"):
-            self.tls.load_verify_locations(ca)
+        if ca := options.authorities():
+            self.tls.load_verify_locations(cadata=ca)
         self.clock = clock
         self._session: aiohttp.ClientSession | None = None
 
@@ -114,11 +129,12 @@ class Webhook:
         """Raises OSError where the host is not known, BadArgument where it is not public."""
         found = socket.getaddrinfo(self.url.host, self.url.port, type=socket.SOCK_STREAM)
         hosts = sorted({str(address[0]) for *_, address in found})
-        if not (self.allow_private or any(map(is_public, hosts))):
+        if not any(map(self._may_call, hosts)):
             raise BadArgument(
-                "the address is not public",
+                "the address may not be called",
                 detail=f"{self.url.host} is {', '.join(hosts)}.",
-                hint="Set allow_private, if this endpoint may be called.",
+                hint="Set allow_private, if this endpoint may be called; what the worker may call"
+                " at all, PGPUBLISH_NETWORKS says.",
             )
 
     def close(self) -> None:
@@ -153,11 +169,20 @@ class Webhook:
             max_headers=FIELDS,
         )
 
+    def _may_call(self, address: str) -> bool:
+        """What the worker may call; of that, what is not public only if the option says so."""
+        return self.networks.allow(address) and (self.allow_private or is_public(address))
+
     def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """Called for each address that the name has, after DNS and before connecting."""
         family, kind, protocol, _, (host, *_) = address
-        if not self.allow_private and not is_public(str(host)):
-            raise OSError(EACCES, f"{host} is not public; allow_private would allow it")
+        if not self._may_call(str(host)):
+            raise OSError(
+                EACCES,
+                f"{host} is not public; allow_private would allow it"
+                if self.networks.allow(str(host))
+                else f"this worker may not call {host}, as PGPUBLISH_NETWORKS says",
+            )
         made = socket.socket(family, kind, protocol)
         _made.get([]).append(made)
         return made
