@@ -13,7 +13,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, tuple_row
+from psycopg.types.json import set_json_loads
 
+from pgpublish import conninfo, exact
 from pgpublish.errors import BadArgument, ConnectionFailed, PublishError, translate
 from pgpublish.session import PATIENCE_S, STOP_S, Session, Stop, limited
 
@@ -36,28 +38,24 @@ def connect(
     takes writes. What was given there for keepalives and target_session_attrs counts. Raises
     ConnectionFailed.
     """
-    conninfo = database_url or os.environ.get("DATABASE_URL", "")
+    given = database_url or os.environ.get("DATABASE_URL", "")
+    conninfo.check(given)
     try:
         return Session.connect(
-            conninfo,
+            given,
             autocommit=True,
             prepare_threshold=None,
             fallback_application_name=name,
-            **_defaults(conninfo, primary),
+            **_defaults(given, primary),
         )
-    except psycopg.OperationalError as error:
-        raise translate(error) from error
-    except psycopg.ProgrammingError as error:
-        raise ConnectionFailed(
-            "this is not a database URL",
-            detail=str(error).strip(),
-            hint="Write it as postgresql://user@host:5432/database or host=… dbname=…",
-        ) from error
+    except psycopg.Error as error:
+        # Without its cause, which a traceback would show with what stands in the URL.
+        raise conninfo.without_secrets(translate(error), given) from None
 
 
-def _defaults(conninfo: str, primary: bool) -> dict[str, Any]:
+def _defaults(url: str, primary: bool) -> dict[str, Any]:
     """Parameters that the user did not set: a peer that vanished is noticed within 90 s."""
-    given = conninfo_to_dict(conninfo)
+    given = conninfo_to_dict(url)
     wanted: dict[str, Any] = {
         "connect_timeout": 10,
         "keepalives_idle": 30,
@@ -206,6 +204,7 @@ def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[dic
     """Every row of one function call, by column name. Raises as call does."""
     try:
         with limited(conn), conn.cursor(row_factory=dict_row) as cursor:
+            set_json_loads(exact.loads_bytes, cursor)
             return cursor.execute(query, arguments).fetchall()
     except psycopg.Error as error:
         raise failure(conn, error) from error
