@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pooler
 import psycopg
 import pytest
 import servers
@@ -430,7 +431,7 @@ def test_a_migration_and_the_record_of_it_are_one_transaction(
                 kill(watcher, pid, future)
         assert one(holder, "select to_regclass('publish.kind') is null")
         assert one(holder, "select count(*) from publish._yoyo_migration") == 1
-        assert one(holder, "select count(*) from publish.file") == 1
+        assert one(holder, "select count(*) from publish.file f where f.path <> 'version'") == 1
     (source / "sql").rmdir()
     shutil.move(source / "functions", source / "sql")
     run(empty)
@@ -709,3 +710,97 @@ def test_the_sdist_carries_the_sql_and_builds_the_same_wheel(
     assert {name for name in zipfile.ZipFile(again).namelist() if name.endswith(".sql")} == {
         f"pgpublish/{path}" for path in all_files() if path != "sinks"
     }
+
+
+# --- where it cannot work, it says so in one sentence
+
+
+def refusal(url: str) -> SchemaMismatch:
+    """What migrate says; it has changed nothing."""
+    there = "select count(*) from pg_class c where c.relnamespace <> 11"
+    with session(url) as conn:
+        before = one(conn, there)
+        with pytest.raises(SchemaMismatch) as refused:
+            migrate.migrate(conn)
+        assert one(conn, there) == before
+    assert refused.value.hint
+    return refused.value
+
+
+@pytest.fixture
+def encoded(cluster: Cluster) -> Iterator[Callable[[str], str]]:
+    """Makes an empty database in this encoding."""
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+
+        def make(encoding: str) -> str:
+            admin.execute(
+                f"create database encoded template template0 encoding '{encoding}'"
+                " lc_collate 'C' lc_ctype 'C'".encode()
+            )
+            return cluster.url("encoded")
+
+        yield make
+        admin.execute("drop database encoded with (force)")
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_an_encoding_that_cannot_hold_our_text_is_refused_in_words(
+    encoding: str, encoded: Callable[[str], str]
+) -> None:
+    assert encoding in str(refusal(encoded(encoding)).detail)
+
+
+def test_an_encoding_that_can_hold_our_text_holds_it_right(encoded: Callable[[str], str]) -> None:
+    url = encoded("WIN1252")
+    run(url)
+    with session(url) as conn:
+        query = "select count(*) from pg_proc p where p.prosrc like %s"
+        assert one(conn, query, "%…%") > 0
+        assert one(conn, query, "%â€%") == 0
+
+
+def test_a_database_without_schema_public_is_refused_in_words(empty: str) -> None:
+    with session(empty) as conn:
+        conn.execute("drop schema public")
+    assert "schema public" in refusal(empty).message
+
+
+def test_a_schema_that_came_without_its_record_is_refused_in_words(url: str) -> None:
+    with session(url) as conn:
+        conn.execute("delete from publish.file")
+        conn.execute("drop table publish._yoyo_migration")
+    assert "no record" in refusal(url).message
+
+
+def test_a_schema_that_came_without_the_rows_of_yoyo_is_taken_as_it_is(url: str) -> None:
+    with session(url) as conn:
+        conn.execute("delete from publish._yoyo_migration")
+    assert run(url) == []
+
+
+def test_a_version_before_does_not_downgrade_and_its_workers_go_on(url: str) -> None:
+    changed = "select f.checksum from publish.file f where f.path like '%/publish_head.sql'"
+    with session(url) as conn:
+        conn.execute("update publish.file set checksum = '9.0.0' where path = 'version'")
+        conn.execute(
+            "update publish.file set checksum = 'newer' where path like '%/publish_head.sql'"
+        )
+        for ask in (migrate.pending, migrate.migrate, migrate.require_current):
+            with pytest.raises(SchemaMismatch) as refused:
+                ask(conn)
+            assert "newer" in refused.value.message
+        migrate.require_usable(conn)
+        row = conn.execute(changed).fetchone()
+    assert row == ("newer",)
+
+
+def test_a_worker_of_a_version_after_is_refused(url: str) -> None:
+    with session(url) as conn:
+        conn.execute("delete from publish.file where path like '%/publish_head.sql'")
+        with pytest.raises(SchemaMismatch):
+            migrate.require_usable(conn)
+
+
+def test_a_pooler_is_refused_in_words(cluster: Cluster, new_database: NewDatabase) -> None:
+    with pooler.pooled(cluster, new_database()) as url:
+        assert "pooler" in refusal(url).message

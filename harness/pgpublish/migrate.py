@@ -1,14 +1,16 @@
 """Brings a database to this version: yoyo's migrations, then every function file that differs.
 
 What it says of our sinks comes from their classes, as one more such file.
-publish.file records what is installed, by path and checksum; `pgpublish sql` writes the same rows,
-so that a database set up with psql alone can be migrated later.
+publish.file records what is installed, by path and checksum, and which version did it; `pgpublish
+sql` writes the same rows, so that a database set up with psql alone can be migrated later.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from psycopg import sql
@@ -17,12 +19,13 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 from yoyo.migrations import Migration, MigrationList
 
-from pgpublish import resources
+from pgpublish import __version__, fit, resources
 from pgpublish.database import Connection
 from pgpublish.errors import SchemaMismatch
 from pgpublish.resources import SqlFile
 from pgpublish.sinks.registry import registration
 
+VERSION = "version"  # the path of publish.file that says which version was installed last
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
 
 
@@ -58,11 +61,10 @@ def pending(conn: Connection) -> list[SqlFile]:
     or if a migration was edited after it was applied."""
     installed = _installed(conn)
     ours = {file.path: file for file in [*resources.migrations(), *replaced()]}
-    unknown = sorted(path for path in installed if path not in ours)
-    if unknown:
+    if newer := _newer(installed):
         raise SchemaMismatch(
             "the database schema is newer than this pgpublish",
-            detail=f"Not known here: {', '.join(unknown)}.",
+            detail=newer,
             hint="Upgrade the package: pip install --upgrade pgpublish",
         )
     there = _functions(conn)
@@ -85,10 +87,14 @@ def pending(conn: Connection) -> list[SqlFile]:
 def migrate(conn: Connection) -> list[SqlFile]:
     """Applies what is pending and returns it. Two at once wait for each other; a second run
     finds nothing. conn must be in autocommit mode. Raises SchemaMismatch, psycopg.Error."""
+    fit.require_direct(conn)
     with _locked(conn):
         todo = pending(conn)
-        if not todo and _exists(conn, "publish._yoyo_migration"):
+        current = _installed(conn).get(VERSION) == __version__
+        if not todo and current and _exists(conn, "publish._yoyo_migration"):
             return []
+        recorded = not _exists(conn, "publish.outbox") or bool(_installed(conn))
+        fit.require(conn, "".join(file.text for file in todo), recorded=recorded)
         if not _exists(conn, "publish"):
             conn.execute("create schema if not exists publish")
         _apply_migrations(conn)
@@ -97,12 +103,18 @@ def migrate(conn: Connection) -> list[SqlFile]:
             conn.execute("set local role publish_owner")
             conn.execute("set local check_function_bodies = off")
             for file in todo_functions:
-                conn.execute(file.text.encode())
-            if todo_functions:
-                conn.execute(_record(todo_functions))
+                conn.execute(file.text.encode(conn.info.encoding))
+            conn.execute(_record([*todo_functions, THIS]))
             if "renew_captures" in _functions(conn):
                 conn.execute("select publish.renew_captures()")
         return todo
+
+
+def require_usable(conn: Connection) -> None:
+    """For a worker, which only calls functions that no later version takes away: raises
+    SchemaMismatch unless the database is at this version or a newer one."""
+    if not _newer(_installed(conn)):
+        require_current(conn)
 
 
 def require_current(conn: Connection) -> None:
@@ -130,7 +142,7 @@ def ddl() -> str:
         parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\n{record};\ncommit;\n")
     parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
     parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in replaced()]
-    parts.append(_record(replaced()).as_string() + ";\ncommit;\n")
+    parts.append(_record([*replaced(), THIS]).as_string() + ";\ncommit;\n")
     return "\n".join(parts)
 
 
@@ -139,6 +151,30 @@ def replaced() -> list[SqlFile]:
     found = resources.functions()
     learns = any(_id(file) == "publish_register_sink" for file in found)
     return [*found, SqlFile("sinks", registration())] if learns else found
+
+
+@dataclass(frozen=True)
+class _Version(SqlFile):
+    @property
+    def checksum(self) -> str:
+        return self.text
+
+
+THIS = _Version(VERSION, __version__)
+
+
+def _newer(installed: dict[str, str]) -> str | None:
+    """Why what is installed is newer than this package; None: it is not."""
+    there = installed.get(VERSION, "0")
+    if _order(there) > _order(__version__):
+        return f"It is of version {there}, this is {__version__}."
+    ours = {file.path for file in [*resources.migrations(), *replaced()]} | {VERSION}
+    unknown = sorted(installed.keys() - ours)
+    return f"Not known here: {', '.join(unknown)}." if unknown else None
+
+
+def _order(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 def _apply_migrations(conn: Connection) -> None:

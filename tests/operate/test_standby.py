@@ -19,6 +19,7 @@ from helpers import (
 )
 from psycopg.rows import namedtuple_row
 
+from pgpublish.errors import SchemaMismatch
 from pgpublish.migrate import migrate
 
 
@@ -105,3 +106,14 @@ def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):
         copy.execute(changes, [shared + 1, lost["epoch"]])
     assert refused.value.sqlstate == "PT410"
     assert drain(copy).scanned == 0
+
+
+def test_migrate_on_a_standby_is_refused_in_words(pair):
+    db, copy, _ = pair
+    assert migrate(copy) == []
+    db.execute("delete from publish.file where path like '%/publish_head.sql'")
+    replay(db, copy)
+    with pytest.raises(SchemaMismatch) as refused:
+        migrate(copy)
+    assert "standby" in refused.value.message
+    assert "primary" in refused.value.hint

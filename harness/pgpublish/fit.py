@@ -1,0 +1,69 @@
+"""Whether a database is one that can be migrated, in one clear sentence where it is not."""
+
+from __future__ import annotations
+
+from psycopg import errors
+
+from pgpublish.database import Connection
+from pgpublish.errors import SchemaMismatch
+
+
+def require_direct(conn: Connection) -> None:
+    """Raises SchemaMismatch behind a pooler that shares its sessions, where a session's lock and
+    settings would be another's."""
+    pid = conn.execute("select pg_backend_pid()").fetchone()
+    if pid and pid[0] != conn.info.backend_pid:
+        raise SchemaMismatch(
+            "migrate does not work through a connection pooler",
+            detail="The session that answers is not the one that was connected to.",
+            hint="Connect to the server itself for this one command: --database-url",
+        )
+
+
+def require(conn: Connection, text: str, *, recorded: bool) -> None:
+    """Raises SchemaMismatch where the migrations would end half way, in words that say less. text:
+    all of theirs. recorded: whether it is known how what is there was made."""
+    row = conn.execute(
+        "select pg_is_in_recovery(), to_regnamespace('public') is not null"
+    ).fetchone()
+    assert row is not None
+    standby, public = row
+    # Not asked in SQL: psycopg reads no text in SQL_ASCII.
+    encoding = conn.info.parameter_status("server_encoding") or ""
+    if standby:
+        raise SchemaMismatch(
+            "this server is a standby and takes no changes",
+            detail="Its schema comes from its primary.",
+            hint="Run migrate on the primary.",
+        )
+    if not public:
+        raise SchemaMismatch(
+            "the database has no schema public",
+            detail="The functions publish_… are made there.",
+            hint="Run: create schema public; grant usage on schema public to public",
+        )
+    if not _holds(conn, encoding, text):
+        raise SchemaMismatch(
+            "the encoding of the database cannot hold what is published",
+            detail=f"It is {encoding}.",
+            hint="Create the database with encoding 'UTF8' and template template0, and move there.",
+        )
+    if not recorded:
+        raise SchemaMismatch(
+            "schema publish is there, but no record of how it was made",
+            detail="publish.file has no rows: it comes from a dump of the schema without data.",
+            hint="Drop what the dump made (schemas publish and publish_gate, and the functions"
+            " publish_… in public) and run migrate; or load the data of schema publish, too.",
+        )
+
+
+def _holds(conn: Connection, encoding: str, text: str) -> bool:
+    """Whether the text of our own functions can be stored there."""
+    if encoding == "SQL_ASCII":
+        return False
+    special = "".join(sorted(c for c in set(text) if not c.isascii()))
+    try:
+        conn.execute("select %s::text", [special])
+    except (errors.UntranslatableCharacter, UnicodeEncodeError):
+        return False
+    return True
