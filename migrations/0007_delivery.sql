@@ -306,15 +306,18 @@ comment on index publish.epoch_break_idx is
   'publish_claim: whether the feed may have gone back.';
 
 create table publish.accepted (
+  role text not null,
   consumer text not null,
   message_id text not null,
   expires_at timestamptz not null,
-  constraint accepted_pkey primary key (consumer, message_id),
+  constraint accepted_pkey primary key (role, consumer, message_id),
   constraint consumer_is_named check (consumer <> '' and octet_length(consumer) <= 200),
   constraint message_id_is_indexable check (octet_length(message_id) between 1 and 1000)
 );
 create index accepted_expires_at_idx on publish.accepted (expires_at);
 comment on table publish.accepted is 'What consumers have processed, kept for a time to live.';
+comment on column publish.accepted.role is
+  'Who accepts: the role set, else the login. No other role''s acceptance counts for it.';
 comment on column publish.accepted.consumer is 'Whose processing; each consumer accepts once.';
 comment on column publish.accepted.message_id is 'The CloudEvents id, or webhook-id.';
 comment on index publish.accepted_expires_at_idx is 'publish_maintain prunes what has expired.';

@@ -1,6 +1,6 @@
 -- publish_accept: process once.
 begin;
-select plan(11);
+select plan(15);
 
 select is(pg_get_function_arguments('publish_accept'::regproc),
           'consumer text, message_id text, ttl interval DEFAULT ''7 days''::interval',
@@ -17,6 +17,13 @@ select is((select count(*) from publish.accepted), 2::bigint, 'maintenance remov
 select throws_ok($$select publish_accept('', 'm')$$, 'PT400', null, 'no consumer');
 select throws_ok($$select publish_accept('c', null)$$, 'PT400', null, 'no message');
 select throws_ok($$select publish_accept('c', 'm', '0')$$, 'PT400', null, 'no time to live');
+
+select throws_ok($$select publish_accept('c', 'm', '91 days')$$, 'PT400', null, 'at most 90 days');
+select lives_ok($$select publish_accept('c', 'k', '90 days')$$, 'which are allowed');
+set local role publish_reader;
+select is(publish_accept('c', 'm'), true, 'what another role accepted says nothing');
+reset role;
+select is(publish_accept('c', 'm'), false, 'nor does it take anything away');
 
 select * from finish();
 rollback;
