@@ -1,6 +1,6 @@
 -- Writes nothing and locks nothing: what it says is a hint, publish_claim decides. An idle lane
--- costs one index lookup. After a promotion or a move lane 0 of each subscription is ready, so that
--- a claim does what that asks for.
+-- costs one index lookup. After a promotion or a move lane 0 of each subscription is ready, also
+-- while a worker of before has a lease, so that a claim does what that asks for.
 create or replace function publish.deliverable(names text[] default null)
 returns table (name text, ready int, wait_s float8)
 language sql
@@ -21,7 +21,8 @@ as $$
                 else publish.newest_break() end as epoch_no, clock_timestamp() as now
   ),
   lane as materialized (
-    select s.name, k.now, case when l.is_open then l.lease_until end as free_at,
+    select s.name, k.now,
+           case when l.is_open and s.epoch_no >= k.epoch_no then l.lease_until end as free_at,
            case when s.epoch_no < k.epoch_no then case when l.lane = 0 then k.now end
                 when s.reset_rev is not null and c.control is not null
                   then case when c.control = 'control' or l.fresh_due_at > k.now and l.lane = 0

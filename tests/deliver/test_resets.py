@@ -5,12 +5,15 @@ exact, whatever a promotion or a restore took back. A copy of the database sends
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+import servers
 from conftest import Connect, Connection
 from delivery import claim, failure, notes, settle, subscribe
 from helpers import drain_all, enqueue, one, replay, running_cluster, standby_of, until
@@ -183,6 +186,18 @@ def test_a_claim_notices_a_promotion_that_no_drain_has_seen(db: Connection) -> N
     assert (reset.part, reset.kind, str(reset.pub_id)) == ("control", "pgpublish.reset", NIL)
     assert reset.payload == {"life": one(db, "select life from publish_subscriptions()"), "head": 3}
     assert one(db, "select max(cause) from publish.epoch where epoch_no > 1") == "promotion"
+
+
+def test_the_lease_of_a_worker_of_before_holds_no_reset_up(db: Connection) -> None:
+    notes(db, 3)
+    subscribe(db, "s")
+    flying = claim(db, "s")
+    db.execute(PROMOTED.encode())
+    assert db.execute("select ready from publish.deliverable()").fetchall() == [(1,)]
+    assert [row.kind for row in claim(db, "s")] == ["pgpublish.reset"]
+    with pytest.raises(psycopg.Error) as caught:
+        settle(db, flying)
+    assert caught.value.sqlstate == "PT409"
 
 
 def test_nobody_sends_before_the_epoch_is_known(db: Connection, connect: Connect) -> None:
@@ -430,6 +445,93 @@ def test_a_promoted_standby_makes_its_consumers_exact(server_kind: str, lost: bo
             assert consumer.events == ["pgpublish.reset", "pgpublish.resynced"]
             assert consumer.shows() == published(copy)
             copy.close()
+
+
+@contextmanager
+def restored_to(primary: Cluster, kind: str, point: str) -> Iterator[Callable[[], Cluster]]:
+    """Takes a base backup; the function restores it, up to the restore point of this name, from
+    what the primary has written since."""
+    root = servers.new_folder()
+    restored = servers.new_cluster(kind, root)
+
+    def restore() -> Cluster:
+        for name, text in (
+            ("recovery.signal", ""),
+            ("postgresql.auto.conf",
+             f"restore_command = 'cp {primary.data}/pg_wal/%f %p'\n"
+             f"recovery_target_name = '{point}'\nrecovery_target_action = 'promote'\n"),
+        ):  # fmt: skip
+            (restored.data / name).write_text(text)
+            shutil.chown(restored.data / name, restored.data.owner())
+        restored.start()
+        return restored
+
+    try:
+        restored.folder.mkdir()
+        restored.folder.chmod(0o700)
+        if restored.user:
+            shutil.chown(restored.folder, restored.user)
+        restored.run("pg_basebackup", "--pgdata", str(restored.data), "--dbname", primary.url(),
+                     "--checkpoint", "fast", "--wal-method", "none", "--no-sync")  # fmt: skip
+        yield restore
+    finally:
+        restored.stop(signal.SIGQUIT)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def test_a_restore_to_a_point_in_time_makes_its_consumers_exact(server_kind: str) -> None:
+    with running_cluster(server_kind) as primary:
+        db = session(primary)
+        migrate(db)
+        notes(db, 20)
+        subscribe(db, "s", lanes=2)
+        consumer = Consumer()
+        consumer.deliver(db)
+        with restored_to(primary, server_kind, "before the mistake") as restore:
+            write(db, 15, 22, "kept")
+            db.execute("select pg_create_restore_point('before the mistake')")
+            write(db, 21, 30, "a mistake")
+            enqueue(db, "note", "1", deleted=True)
+            drain_all(db)
+            consumer.deliver(db)
+            primary.stop(signal.SIGQUIT)
+            restored = session(restore())
+            until(lambda: not one(restored, "select pg_is_in_recovery()"))
+            assert len(published(restored)) == 22
+            assert consumer.shows() != published(restored)
+            write(restored, 2, 4, "after")
+            consumer.deliver(restored)
+            assert consumer.events == ["pgpublish.reset", "pgpublish.resynced"]
+            assert consumer.shows() == published(restored)
+            restored.close()
+
+
+def test_a_dump_that_is_restored_in_another_cluster_is_paused_until_a_resync(
+    db: Connection, cluster: Cluster, url: str, server_kind: str
+) -> None:
+    notes(db, 9)
+    subscribe(db, "s", lanes=2)
+    consumer = Consumer()
+    consumer.deliver(db)
+    file = cluster.folder / "moved.dump"
+    cluster.run("pg_dump", "--format", "custom", "--file", str(file), "--dbname", url)
+    write(db, 5, 12, "lost")
+    consumer.deliver(db)
+    with running_cluster(server_kind) as other:
+        with session(other) as empty:
+            migrate(empty)  # makes the roles
+            empty.execute("create database moved template template0")
+        other.run("pg_restore", "--exit-on-error", "--dbname", other.url("moved"), str(file))
+        with session(other, "moved") as moved:
+            write(moved, 1, 3, "new")
+            assert claim(moved, "s") == []
+            paused, reason = state(moved)
+            assert (paused, "moved" in str(reason)) == ("paused", True)
+            assert consumer.shows() != published(moved)
+            moved.execute("select publish_resync('s')")
+            consumer.deliver(moved)
+            assert consumer.events == ["pgpublish.reset", "pgpublish.resynced"]
+            assert consumer.shows() == published(moved)
 
 
 def test_a_dump_that_is_restored_elsewhere_sends_nothing(
