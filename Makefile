@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS ?= debian embedded
 
-.PHONY: demo test lint pytest torture bench docs format clean
+.PHONY: demo test lint pytest torture failover bench docs format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
@@ -23,6 +23,10 @@ pytest: .venv/dev
 
 torture: .venv/dev
 	timeout 900 $(BIN)/pytest -s --torture 120 tests/test_torture.py
+
+failover: .venv/dev
+	tests/install-servers
+	timeout 1800 $(BIN)/pytest -s --failovers 20 tests/deliver/test_failover.py
 
 bench: .venv/dev
 	$(BIN)/python -m bench $(ARGS)

@@ -39,6 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--torture", type=float, default=8,
         help="for how many seconds the torture test kills servers and sessions",
     )  # fmt: skip
+    parser.addoption(
+        "--failovers", type=int, default=1,
+        help="how many primaries die with changes that were delivered and not replicated",
+    )  # fmt: skip
 
 
 def pytest_report_header(config: pytest.Config) -> str:
