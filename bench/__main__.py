@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench import capture, deliver, drain, feed, flat, jobs, latency, wal, worker
+from bench import capture, deliver, drain, feed, flat, jobs, latency, outage, wal, worker
 from bench.measure import Line
 from bench.server import SETTINGS, Bench, running
 
@@ -27,6 +27,7 @@ LINES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "g": flat.run,
     "h": jobs.run,
     "i": deliver.run,
+    "j": outage.run,
 }
 
 ROW = "{:1}  {:50} {:>10} {:>10} {:9} {:>7} {:>13}  {:>7} {:6} {}"

@@ -1,4 +1,4 @@
-"""(h) Delivery: the worker against bare loops of the same clients, idle subscriptions, catching up,
+"""(i) Delivery: the worker against bare loops of the same clients, idle subscriptions, catching up,
 and that claim and settle stay flat while an old snapshot is held open."""
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def against(
             ours = work(url, conn, "s", count, lanes)
             rounds.append((ours, theirs or bare(sent)))
         lane = "1 lane" if lanes == 1 else f"{lanes} lanes"
-        yield rates("h", f"{name}, {BATCH} a batch, {lane}", count, rounds, unit="changes/s",
+        yield rates("i", f"{name}, {BATCH} a batch, {lane}", count, rounds, unit="changes/s",
                     against="bare loop of the client", target=Target(target))  # fmt: skip
 
 
@@ -260,7 +260,7 @@ def idle(bench: Bench) -> Iterator[Line]:
         finally:
             worker.terminate()
             worker.wait(30)
-        yield Line("h", f"{count:,} idle subscriptions, worker and backends", ours=used,
+        yield Line("i", f"{count:,} idle subscriptions, worker and backends", ours=used,
                    unit="% of core", target=Target(2, False))  # fmt: skip
 
 
@@ -283,7 +283,7 @@ def catch_up(bench: Bench) -> Iterator[Line]:
                 drained += row[1]
             assert drained == count
         read = fetched(conn) - before
-        yield Line("h", f"rows of the feed read, {count:,} changes to {readers} subscriptions",
+        yield Line("i", f"rows of the feed read, {count:,} changes to {readers} subscriptions",
                    ours=float(read), theirs=float(count * readers), unit="rows",
                    against="each change once each", ratios=[read / (count * readers)],
                    target=Target(1.01, False))  # fmt: skip
@@ -321,7 +321,7 @@ def flat(bench: Bench) -> Iterator[Line]:
             old.take()
         pairs = [(old.take(), new.take()) for _ in range(bench.scaled(500, 50))]
         last, first = (statistics.median(side) for side in zip(*pairs, strict=True))
-        yield Line("h", f"claim and settle, old snapshot, after {batches:,} batches",
+        yield Line("i", f"claim and settle, old snapshot, after {batches:,} batches",
                    ours=last * 1000, theirs=first * 1000, unit="ms", against="after 300 batches",
                    ratios=[last / first], target=Target(1.5, at_least=False))  # fmt: skip
         holder.execute("rollback")
