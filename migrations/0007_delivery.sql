@@ -217,7 +217,7 @@ values
   ('pruned',   'always',      false, false, false, false, true,  'the change is no longer there');
 comment on table publish.failure_class is
   'What a failure means for its change, its lane and its subscription. The outcome of each batch '
-  'follows from these columns: docs/deliver-webhook.md has the table.';
+  'follows from these columns: docs/deliver.md has the table.';
 comment on column publish.failure_class.class is 'As a sink reports it.';
 comment on column publish.failure_class.counts is
   'When it counts as an attempt. if answered: the endpoint answered other changes, of this batch '

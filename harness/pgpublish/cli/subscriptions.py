@@ -154,7 +154,7 @@ def subscribe(
     """Have SINK get what is published, and every change from now on.
 
     Of a subscription that exists, what is given is changed; the rest stays, and it goes on where it
-    is. Sinks: webhook, redis, nats, rabbitmq, kafka, sqs, stdout, and what you installed.
+    is. Sinks: webhook, stdout, the brokers of docs/deliver-broker.md, and what you installed.
     """
     if sink in sinks.third_party():
         register_sink(conn, sink)
