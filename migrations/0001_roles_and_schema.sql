@@ -56,8 +56,30 @@ begin
 end
 $$;
 
+-- migrate runs what is above again where roles are missing, as after a restore in another cluster.
 do $$
+declare
+  v_schema text;
 begin
+  -- Somebody else's, who may have rights in it that a change of owner does not end. migrate makes
+  -- schema publish itself, for yoyo's tables.
+  select n.nspname into v_schema
+    from pg_catalog.pg_namespace n
+   where n.nspname in ('publish', 'publish_gate')
+     and (n.nspowner <> current_user::regrole or n.nspacl is not null
+          or exists (select from pg_catalog.pg_proc p where p.pronamespace = n.oid)
+          or exists (select from pg_catalog.pg_type t where t.typnamespace = n.oid
+                        and t.typname !~ '^_*yoyo_')
+          or exists (select from pg_catalog.pg_class c where c.relnamespace = n.oid
+                        and c.relname !~ '^_*yoyo_'))
+   limit 1;
+  if found then
+    raise exception 'there is a schema % already', v_schema using
+      errcode = '42P06',
+      detail = format('Database %I, schema %I; it is not one that pgpublish made.',
+                      current_database(), v_schema),
+      hint = format('Rename it: alter schema %I rename to …', v_schema);
+  end if;
   execute format('grant create on database %I to publish_owner', current_database());
   create schema if not exists publish;
   alter schema publish owner to publish_owner;
@@ -90,4 +112,24 @@ comment on table publish.file is
   'What is installed: each migration and each file of sql/ with the SHA-256 of its text.';
 comment on column publish.file.path is 'As in the package: migrations/… or sql/….';
 comment on column publish.file.checksum is 'SHA-256 of the file, hexadecimal.';
-grant select on publish.file to publish_writer, publish_reader, publish_worker, publish_admin;
+
+create table publish.object (
+  object text not null,
+  owner name not null,
+  grants text[] not null,
+  definer boolean,
+  settings text[],
+  constraint object_pkey primary key (object)
+);
+comment on table publish.object is
+  'Who owns what is installed and who may use it, as publish.record_rights found it when migrate '
+  'had run. A restore without owners or privileges leaves this as it was.';
+comment on column publish.object.object is
+  'Class and name, as in: function publish.next_xid(xid8).';
+comment on column publish.object.owner is 'publish_owner, or publish_projector for the gate.';
+comment on column publish.object.grants is
+  'Rights of our roles but the owner, and of PUBLIC, as in publish_reader:EXECUTE.';
+comment on column publish.object.definer is 'Of a function: SECURITY DEFINER.';
+comment on column publish.object.settings is 'Of a function: its SET clauses.';
+grant select on publish.file, publish.object
+  to publish_writer, publish_reader, publish_worker, publish_admin;

@@ -11,7 +11,8 @@ PublishError
  ├─ Backpressure     PT429  the outbox is over its limit
  ├─ DatabaseError           any other SQLSTATE
  ├─ ConnectionFailed        no server, wrong password, connection lost
- ├─ SchemaMismatch          not migrated, half migrated, or newer than this code
+ ├─ SchemaMismatch          not migrated, half migrated, or newer than this code;
+ │                   PT503  restored without its owners
  ├─ MissingPart             an optional package is not installed
  ├─ Differs                 the feed or its capture is not as it should be
  ├─ Undelivered             deliver --once could not send everything
@@ -114,6 +115,7 @@ BY_SQLSTATE: dict[str, type[PublishError]] = {
     "PT422": PayloadRefused,
     "PT423": Locked,
     "PT429": Backpressure,
+    "PT503": SchemaMismatch,
 }
 
 HINTS = {

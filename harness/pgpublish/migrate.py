@@ -26,6 +26,7 @@ from pgpublish.resources import SqlFile
 from pgpublish.sinks.registry import registration
 
 VERSION = "version"  # the path of publish.file that says which version was installed last
+RIGHTS = SqlFile("rights", "select publish.restore_rights()")  # what pending() says of them
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
 
 
@@ -81,7 +82,10 @@ def pending(conn: Connection) -> list[SqlFile]:
             detail=f"{', '.join(edited)}.",
             hint="Restore the file as it was released, and write the change as a new migration.",
         )
-    return changed
+    wrong = "audit_rights" in there and conn.execute(
+        "select exists (select from publish.audit_rights())"
+    ).fetchone() == (True,)
+    return [*([RIGHTS] if wrong else []), *changed]
 
 
 def migrate(conn: Connection) -> list[SqlFile]:
@@ -90,9 +94,15 @@ def migrate(conn: Connection) -> list[SqlFile]:
     fit.require_direct(conn)
     with _locked(conn):
         todo = pending(conn)
+        mended = todo[:1] == [RIGHTS]
+        if mended:
+            with conn.transaction():
+                conn.execute(_roles().encode())
+                conn.execute(RIGHTS.text.encode())
+            todo = [file for file in pending(conn) if file != RIGHTS]
         current = _installed(conn).get(VERSION) == __version__
         if not todo and current and _exists(conn, "publish._yoyo_migration"):
-            return []
+            return [RIGHTS] if mended else []
         recorded = not _exists(conn, "publish.outbox") or bool(_installed(conn))
         fit.require(conn, "".join(file.text for file in todo), recorded=recorded)
         if not _exists(conn, "publish"):
@@ -107,7 +117,10 @@ def migrate(conn: Connection) -> list[SqlFile]:
             conn.execute(_record([*todo_functions, THIS]))
             if "renew_captures" in _functions(conn):
                 conn.execute("select publish.renew_captures()")
-        return todo
+            if "record_rights" in _functions(conn):
+                conn.execute("select publish.record_rights()")
+                conn.execute("select publish.warn_names()")
+        return [RIGHTS, *todo] if mended else todo
 
 
 def require_usable(conn: Connection) -> None:
@@ -142,7 +155,10 @@ def ddl() -> str:
         parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\n{record};\ncommit;\n")
     parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
     parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in replaced()]
-    parts.append(_record([*replaced(), THIS]).as_string() + ";\ncommit;\n")
+    parts.append(_record([*replaced(), THIS]).as_string() + ";")
+    if any(_id(file) == "record_rights" for file in replaced()):
+        parts.append("select publish.record_rights();")
+    parts.append("commit;\n")
     return "\n".join(parts)
 
 
@@ -200,6 +216,11 @@ def _apply_migrations(conn: Connection) -> None:
     finally:
         if not conn.closed:
             conn.execute("reset search_path")
+
+
+def _roles() -> str:
+    """The part of the first migration that may be run again: it makes the roles."""
+    return resources.migrations()[0].text.split("\n-- migrate runs what is above again")[0]
 
 
 def _id(migration: SqlFile) -> str:

@@ -10,7 +10,7 @@ declare
   v_problem text;
   v_context text;
 begin
-  if tg_op <> 'TRUNCATE'
+  if tg_op <> 'TRUNCATE' and current_user = 'publish_projector'
      and %2$s then
     begin
       perform set_config('transaction_read_only', 'on', true),
@@ -42,7 +42,7 @@ begin
     end if;
     v_problem := coalesce(v_problem, 'more than 1,000,000 keys in one statement');
   elsif tg_op <> 'TRUNCATE' then
-    v_problem := 'what it is made of was dropped';
+    v_problem := 'what it is made of was dropped, or it has another owner';
   end if;
   perform publish.mark_all(kind => %1$L, source => tg_relid, problem => v_problem);
   return null;

@@ -8,6 +8,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform publish.check_installed('publish_projector');
   execute 'prepare publish_hold as select from ' || gate_hold.relation;
   deallocate publish_hold;
   begin

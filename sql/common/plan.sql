@@ -8,6 +8,7 @@ as $$
 declare
   v_plan json;
 begin
+  perform publish.check_installed('publish_projector');
   execute 'explain (format json) ' || plan.query into v_plan;
   return v_plan;
 end

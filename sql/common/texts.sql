@@ -22,6 +22,7 @@ set enable_incremental_sort = on
 rows 500
 as $$
 begin
+  perform publish.check_installed('publish_projector');
   return query execute texts.query using texts.ids, texts.most;
 end
 $$;

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(550);
+select plan(600);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -135,8 +135,12 @@ insert into api values
   ($$select publish_kinds()$$,                                '  ka'),
   ($$select publish_audit()$$,                                '  ka'),
   ($$select publish_quarantine()$$,                           '  ka'),
-  ($$select publish_retry()$$,                                '  ka');
-grant trigger on article to publish_admin;
+  ($$select publish_retry()$$,                                '  ka'),
+  ($$select publish_forget('note')$$,                         '   a'),
+  ($$select publish.rights()$$,                               'wrka'),
+  ($$select publish.wrong_rights()$$,                         'wrka'),
+  ($$select publish.audit_rights()$$,                         'wrka');
+grant trigger, select on article to publish_admin;
 select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
   from api a cross join role r;
 
@@ -150,7 +154,7 @@ select is_empty(
 -- The tables: admin may look, everybody of ours may see what is installed, nobody may write.
 create temp table relation as
   select c.oid::regclass::text as name,
-         case c.relname when 'file' then 'wrka' when 'job_activity' then '  ka'
+         case c.relname when 'file' then 'wrka' when 'object' then 'wrka' when 'job_activity' then '  ka'
                         when 'subscription_state' then ' rka'
                         when 'lane_state' then ' rka' when 'recent_batch' then ' rka'
                         when 'writer' then '    '
