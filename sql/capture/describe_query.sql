@@ -1,5 +1,5 @@
 -- A view made for a moment asks PostgreSQL what a query is, without planning it: planning calls
--- immutable functions, and here that would be as publish_owner.
+-- immutable functions.
 create or replace function publish.describe_query(
   query text,
   parts int,
@@ -13,14 +13,16 @@ create or replace function publish.describe_query(
 language plpgsql
 as $$
 declare
-  v_name text := format('publish.described_%s', pg_backend_pid());
+  v_name text := format('described_%s', pg_backend_pid());
   v_class oid;
 begin
-  perform publish.execute_in(describe_query.path, format(
-    'create view %s (%s) as %s', v_name,
-    (select string_agg('c' || n, ', ') from generate_series(1, describe_query.parts) as n),
-    describe_query.query));
-  v_class := to_regclass(v_name);
+  perform publish.make_in(
+    path => describe_query.path, name => v_name::name,
+    statement => format(
+      'create view publish_gate.%s (%s) as %s', v_name,
+      (select string_agg('c' || n, ', ') from generate_series(1, describe_query.parts) as n),
+      describe_query.query));
+  v_class := to_regclass('publish_gate.' || v_name);
   select array_agg(a.atttypid::regtype order by a.attnum)
     into describe_query.types
     from pg_attribute a
@@ -43,7 +45,7 @@ begin
     select from pg_rewrite r
      where r.ev_class = v_class
        and r.ev_action::text ~ ':varattno (0|-)|:hasAggs true|:hasWindowFuncs true');
-  execute format('drop view %s', v_name);
+  execute format('drop view publish_gate.%s', v_name);
 end
 $$;
 comment on function publish.describe_query(text, int, text) is

@@ -16,6 +16,13 @@ declare
   v_reason text;
 begin
   perform publish.check_capture(v_capture, write_capture.source);
+  if not has_any_column_privilege(publish.caller(), write_capture.source, 'select') then
+    raise exception 'a table is captured by who may read it' using
+      errcode = 'PT400',
+      detail = format('table %s, user %s', write_capture.source, publish.caller()),
+      hint = format('As its owner: grant select on %s to %I', write_capture.source,
+                    publish.caller());
+  end if;
   v_capture.key := coalesce(v_capture.key, case
     when v_capture.lookup is null then publish.default_key(v_kind, write_capture.source)
     else publish.default_lookup_key(write_capture.source) end);

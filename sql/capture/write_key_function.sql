@@ -20,7 +20,11 @@ begin
   select c.* into v_capture
     from publish.capture c
    where c.capture_id = write_key_function.capture_id;
-  perform publish.execute_in(write_key_function.path, format(
+  if to_regproc(v_name) is not null then
+    execute format('alter function %s owner to publish_projector', v_name);
+  end if;
+  perform publish.make_in(path => write_key_function.path, name => split_part(v_name, '.', 2)::name,
+                          statement => format(
     'create or replace function %s(%s) returns setof text language sql stable begin atomic'
     ' select (%s) collate pg_catalog."default"'
     '   from (select %s as key from (select %s from (%s) as %I) as x (%s)) as y; end',
@@ -37,7 +41,7 @@ begin
          end,
     publish.key_sql(write_key_function.types), v_capture.key, write_key_function.row_sql,
     (select c.relname from pg_catalog.pg_class c where c.oid = v_source), v_parts));
-  execute format('grant execute on function %s to publish_projector', v_name);
+  perform publish.own(v_name);
   execute format('comment on function %s is %L', v_name,
                  format('The keys of kind %s that a row of %s marks.', v_capture.kind, v_source));
 end

@@ -11,7 +11,9 @@ begin
     from publish.capture c
    where c.capture_id = write_lookup_function.capture_id;
   v_keys := (select cardinality(k.key) from publish.kind k where k.kind = v_capture.kind);
-  perform publish.execute_in(write_lookup_function.path, format(
+  perform publish.make_in(
+    path => write_lookup_function.path, name => split_part(v_name, '.', 2)::name,
+    statement => format(
     'create or replace function %s(%s[]) returns setof text language sql stable'
     ' begin atomic select publish.row_key(array[%s]) from (%s) as x (%s); end',
     v_name, write_lookup_function.type,
@@ -20,7 +22,7 @@ begin
        from generate_series(1, v_keys) as n),
     v_capture.lookup,
     (select string_agg(format('c%s', n), ', ') from generate_series(1, v_keys) as n)));
-  execute format('grant execute on function %s to publish_projector', v_name);
+  perform publish.own(v_name);
   execute format('comment on function %s is %L', v_name,
                  format('The lookup of %s for kind %s.', v_capture.source, v_capture.kind));
 exception

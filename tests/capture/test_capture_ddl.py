@@ -407,7 +407,7 @@ def test_owners_and_those_with_trigger_rights_capture_as_publish_admin_and_nobod
         "create view theirs.v as select id, n from theirs.t;"
         "select publish_define('t', 'theirs.v'); select publish_capture('t', 'theirs.t');"
         f"grant usage on schema theirs to {other}, {stranger};"
-        f"grant trigger on theirs.t to {other}; reset role".encode()
+        f"grant trigger, select on theirs.t to {other}; reset role".encode()
     )
     db.execute("insert into theirs.t values (1)")
     assert set(converges(db, "t")) == {"1"}
@@ -415,7 +415,7 @@ def test_owners_and_those_with_trigger_rights_capture_as_publish_admin_and_nobod
     db.execute("reset role; update theirs.t set n = 7")
     assert marked(db) == ["7"]
     db.execute(f"set role {stranger}".encode())
-    assert refused(db, "select publish_capture('t', 'theirs.t', 'id + 1')") == "42501"
+    assert refused(db, "select publish_capture('t', 'theirs.t', 'id + 1')") == "PT400"
     db.execute(f"reset role; revoke publish_admin from {owner}; set role {owner}".encode())
     assert refused(db, "select publish_capture('t', 'theirs.t')") == "42501"
     assert refused(db, "select publish_uncapture('t', 'theirs.t')") == "42501"
