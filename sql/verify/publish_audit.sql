@@ -17,6 +17,12 @@ begin
     select a.kind, a.object, a.problem, a.hint
       from publish.audit_captures() a
      where a.kind = coalesce(publish_audit.kind, a.kind)
+    union all
+    select null, a.object, a.problem, a.hint
+      from (select r.* from publish.audit_rights() r
+            union all
+            select n.* from publish.audit_names() n) a
+     where publish_audit.kind is null
      order by 1, 2, 3;
 end
 $$;
@@ -27,6 +33,9 @@ comment on function public.publish_audit(text) is
   'Tables and columns: read by a view, but not captured. '
   'Triggers: missing, disabled or replaced; missing on a partition; not ALWAYS on a replicated '
   'table. '
+  'The installation, without a kind: owners and rights that differ from what was installed, '
+  'functions of others with our names, and CREATE on schema public for everybody. '
+  'Rows that are not alike, or that depend on other keys: what of the view makes them so. '
   'Keys: served by no index. Walks: failing. Validators: missing. '
   'Not found: what a view reads through functions without a parsed body. '
   'Errors: PT404 kind not defined.';

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from psycopg.errors import Diagnostic
 from tabulate import tabulate
 
 from pgpublish import (
@@ -32,6 +33,7 @@ from pgpublish.cli.console import (
     json_option,
     log,
     plain,
+    printable,
     reconnect,
     stop_on_signals,
     terminal_width,
@@ -70,12 +72,21 @@ def main(ctx: click.Context, database_url: str | None, use_embedded: bool) -> No
     ctx.obj = Database(database_url, use_embedded)
 
 
+def show_warning(said: Diagnostic) -> None:
+    """Warnings of the database, on stderr."""
+    if said.severity_nonlocalized == "WARNING":
+        text = f"warning: {said.message_primary}"
+        hint = f"\n  hint: {said.message_hint}" if said.message_hint else ""
+        click.echo(printable(text) + hint, err=True)
+
+
 @main.command("migrate")
 @click.option("--check", is_flag=True, help="Only say what would change; exit 4 if anything would.")
 @json_option
 @with_connection(current=False)
 def migrate_command(conn: Connection, check: bool, as_json: bool) -> None:
     """Install pgpublish in the database, or bring it to this version."""
+    conn.add_notice_handler(show_warning)
     files = migrate.pending(conn) if check else migrate.migrate(conn)
     if as_json:
         say_json([file.path for file in files])

@@ -152,8 +152,9 @@ def audit(conn: Connection, kind: str | None, as_json: bool) -> None:
     if as_json:
         show_rows(found, True, none="")
     for row in [] if as_json else found:
-        names = dict.fromkeys((row["of_kind"], row["object"], row["problem"]))
-        say(f"{': '.join(names)}\n  hint: {row['hint']}")
+        names = dict.fromkeys(filter(None, (row["of_kind"], row["object"], row["problem"])))
+        say(f"{': '.join(names)}
+  hint: {row['hint']}")
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise Differs(count, hint="Follow the hints, then audit again.")
