@@ -39,8 +39,8 @@ begin
                       coalesce(define.schema_version::text, 'null')),
       hint = 'Start at 1 and raise it when the payload''s shape changes.';
   end if;
-  if define.retention <= interval '0' then
-    raise exception 'retention must be longer than nothing' using
+  if define.retention <= interval '0' or define.retention > interval '1000 years' then
+    raise exception 'retention must be more than nothing and at most 1000 years' using
       errcode = 'PT400',
       detail = format('kind %L, retention %s', define.kind, define.retention),
       hint = 'Pass an interval such as ''30 days'', or null to keep every row.';
@@ -66,6 +66,13 @@ begin
       errcode = 'PT400',
       detail = format('kind %L, view %s', define.kind, define.view),
       hint = 'Pass a view, a materialized view or a table that is not temporary.';
+  end if;
+  -- publish_projector may read it already, for a kind of somebody else.
+  if not has_table_privilege(publish.caller(), define.view, 'select') then
+    raise exception 'a view is published by who may read it' using
+      errcode = 'PT400',
+      detail = format('kind %L, view %s, user %s', define.kind, v_view, publish.caller()),
+      hint = format('As its owner: grant select on %s to %I', v_view, publish.caller());
   end if;
   if v_view is null then
     if v_key is not null then
@@ -119,6 +126,16 @@ begin
     end if;
   end if;
 
+  if v_view is null
+     and exists (select from publish.capture c where c.kind = define.kind) then
+    raise exception 'a payload kind cannot have captured tables' using
+      errcode = 'PT400',
+      detail = format('kind %L, captured: %s', define.kind, (
+        select string_agg(c.source, ', ' order by c.source)
+          from publish.capture c where c.kind = define.kind)),
+      hint = 'Call publish_uncapture for the kind first, or pass its view.';
+  end if;
+
   select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
   insert into publish.kind as k (kind, view, key, schema_version, validator, retention)
   values (define.kind, v_view, v_key, define.schema_version, v_validator, define.retention)
@@ -127,7 +144,7 @@ begin
          validator = excluded.validator, retention = excluded.retention, updated_at = now();
 
   if v_view is not null then
-    perform publish.check_plan(define.kind);
+    perform publish.check_plan(define.kind), publish.warn_varying(define.view);
   end if;
   if v_old.kind is not null and v_view is not null
      and (v_view, v_key, define.schema_version)

@@ -19,7 +19,9 @@ begin
       return query
         select a.object, a.problem, a.hint from publish.audit_key(audit_view.kind) a
         union all
-        select a.object, a.problem, a.hint from publish.audit_tables(audit_view.kind) a;
+        select a.object, a.problem, a.hint from publish.audit_tables(audit_view.kind) a
+        union all
+        select v_view, v.problem, v.hint from publish.varying(v_relation) v;
       return;
     exception
       when lock_not_available then

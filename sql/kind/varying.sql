@@ -1,0 +1,96 @@
+-- A subquery in an expression, or a lateral one, is asked for each row: its LIMIT is that row's.
+-- Node names: RTE before PostgreSQL 16, RANGETBLENTRY since.
+create or replace function publish.varying(view regclass)
+returns table (problem text, hint text)
+language sql
+stable
+set search_path = pg_catalog, pg_temp
+as $$
+  with recursive reading as (
+    select varying.view::oid as oid
+    union
+    select c.oid
+      from reading r
+      join pg_rewrite w on w.ev_class = r.oid and w.ev_type = '1'
+      join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+                      and d.refclassid = 'pg_class'::regclass
+      join pg_class c on c.oid = d.refobjid and c.relkind = 'v'
+  ),
+  node as materialized (
+    select r.oid as of_view, n.*
+      from reading r
+      join pg_class c on c.oid = r.oid and c.relkind = 'v'
+     cross join lateral publish.rule_nodes(r.oid) n
+  ),
+  whole as (
+    select q.content
+      from node q
+      left join lateral (
+        select p.content
+          from node p
+         where p.of_view = q.of_view and p.depth = q.depth - 1 and p.node < q.node
+         order by p.node desc
+         limit 1
+      ) p on true
+     where q.content like 'QUERY %'
+       and coalesce(p.content !~ '^(SUBLINK |(RTE|RANGETBLENTRY) .*:lateral true)', true)
+  ),
+  called as (
+    select p.oid, p.proname, p.provolatile, p.pronargs, p.proargtypes[0] as argument,
+           n.content like 'AGGREF %' as is_aggregate,
+           n.content like '%:aggorder <> :aggdistinct <>%' as is_unordered
+      from node n
+     cross join lateral regexp_match(n.content, ':(?:funcid|opfuncid|aggfnoid) (\d+)') as m (match)
+      join pg_proc p on p.oid = m.match[1]::oid
+  )
+  select distinct f.problem, f.hint
+    from (
+      select format('it uses %s: a row may change when rows of other keys do, which marks only '
+                    'those', u.name) as problem,
+             'Leave it to readers, or compute it per key.' as hint
+        from whole w
+       cross join lateral (values
+         (case when w.content like '%:hasWindowFuncs true%' then 'window functions' end),
+         (case when w.content like '%:hasDistinctOn true%' then 'DISTINCT ON' end),
+         (case when w.content ~ ':limit(Count|Offset) (?!<>)' then 'LIMIT or OFFSET' end)
+       ) as u (name)
+       where u.name is not null
+      union all
+      select format('%s without ORDER BY gives unlike rows for equal data', c.proname),
+             format('Write: %s(… order by …)', c.proname)
+        from called c
+       where c.is_aggregate and c.is_unordered
+         and c.proname in ('array_agg', 'string_agg', 'json_agg', 'jsonb_agg', 'xmlagg',
+                           'json_object_agg')
+      union all
+      select format('%s of floating-point numbers depends on the order of rows', c.proname),
+             format('Write: %s(…::numeric)', c.proname)
+        from called c
+       where c.is_aggregate and c.is_unordered
+         and c.argument in ('float4'::regtype, 'float8'::regtype)
+         and c.proname ~ '^(sum|avg|var|stddev)'
+      union all
+      select format('%s() gives another row each time the view is read', c.proname),
+             'Publish the time or the number that it is compared with.'
+        from called c
+       where not c.is_aggregate
+         and (c.provolatile = 'v'
+              or c.proname in ('now', 'transaction_timestamp', 'statement_timestamp')
+              or c.proname = 'age' and c.pronargs = 1)
+      union all
+      select v.problem, 'Publish the time or the number that it is compared with.'
+        from node n
+       cross join lateral (values
+         (case when n.content ~ '^SQLVALUEFUNCTION :op [0-8] '
+               then 'the current date or time gives another row each time the view is read' end),
+         (case when n.content like 'TABLESAMPLECLAUSE %'
+               then 'TABLESAMPLE gives other rows each time the view is read' end)
+       ) as v (problem)
+       where v.problem is not null
+    ) f
+$$;
+comment on function publish.varying(regclass) is
+  'What in a view, or in a view that it reads, makes rows depend on rows of other keys, or unlike '
+  'for equal data: the feed then lacks changes, or has changes of nothing. Not found: what is '
+  'inside of functions and materialized views.';
+revoke all on function publish.varying(regclass) from public;
