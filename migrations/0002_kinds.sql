@@ -17,7 +17,8 @@ create table publish.kind (
   constraint a_view_has_a_key check ((view is null) = (key is null)),
   constraint a_key_has_columns check (cardinality(key) > 0),
   constraint schema_version_is_positive check (schema_version > 0),
-  constraint retention_is_positive check (retention > interval '0')
+  constraint retention_is_sane
+    check (retention > interval '0' and retention <= interval '1000 years')
 );
 comment on table publish.kind is
   'What can be published. With a view: projected, the payload is the view''s row. '

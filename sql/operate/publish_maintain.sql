@@ -18,8 +18,10 @@ set enable_mergejoin = off
 set jit = off
 as $$
 begin
-  if coalesce(publish_maintain.batch, 0) < 1 or publish_maintain.tombstone_retention is null then
-    raise exception 'batch must be 1 or more, and tombstone_retention an interval' using
+  if coalesce(publish_maintain.batch, 0) < 1
+     or coalesce(publish_maintain.tombstone_retention, '-1 s')
+        not between interval '0' and interval '1000 years' then
+    raise exception 'batch must be 1 or more, and tombstone_retention 0 to 1000 years' using
       errcode = 'PT400',
       detail = format('batch %s, tombstone_retention %s',
                       coalesce(publish_maintain.batch::text, 'null'),
