@@ -18,6 +18,17 @@ begin
       hint = 'Capture each table that the view reads. For what a materialized view or a foreign '
              'table shows, run pgpublish verify --repair.';
   end if;
+  select c.oid::regclass::text into v_missing
+    from publish.with_descendants(check_capture.source) as d (relid)
+    join pg_class c on c.oid = d.relid and c.relkind = 'f'
+   limit 1;
+  if found then
+    raise exception 'a part of the table is a foreign table' using
+      errcode = 'PT400',
+      detail = format('kind %L, table %s, part %s: no trigger sees what is written where it is.',
+                      check_capture.capture.kind, check_capture.source, v_missing),
+      hint = 'Detach it, or capture nothing and run pgpublish verify --repair.';
+  end if;
   select k.name into v_missing
     from unnest(check_capture.capture.columns) as k (name)
    where not exists (select from pg_attribute a

@@ -1,3 +1,5 @@
+-- Temporary children are left out: they are read by the session that made them alone, never by a
+-- drain.
 create or replace function publish.with_descendants(source regclass) returns setof regclass
 language sql
 stable
@@ -6,7 +8,9 @@ as $$
     select with_descendants.source::oid as relid where with_descendants.source is not null
     union
     select i.inhrelid
-      from family f join pg_inherits i on i.inhparent = f.relid
+      from family f
+      join pg_inherits i on i.inhparent = f.relid
+      join pg_class c on c.oid = i.inhrelid and c.relpersistence <> 't'
   )
   select f.relid::regclass from family f
 $$;

@@ -32,6 +32,9 @@ begin
     (epoch_no, cause, first_rev, system_identifier, timeline, database_oid, relation_oid)
   values (coalesce(v_last.epoch_no, 0) + 1, v_here.cause, begin_epoch.head,
           v_here.system_identifier, v_here.timeline, v_here.database_oid, v_here.relation_oid);
+  if v_here.cause <> 'start' then
+    perform publish.walk_unlogged();
+  end if;
   delete from publish.alive;
   insert into publish.alive (started_at, timeline, database_oid, relation_oid)
   values (pg_postmaster_start_time(), v_here.timeline, v_here.database_oid, v_here.relation_oid);
