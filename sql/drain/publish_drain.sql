@@ -25,7 +25,8 @@ declare
   v_next publish.drain;
   v_is_stopped boolean;
 begin
-  perform publish.check_batch(publish_drain.batch),
+  perform publish.check_installed('publish_owner'),
+          publish.check_batch(publish_drain.batch),
           set_config('publish.began', v_began::text, true);
   perform publish.check_read_committed('publish_drain', 'its lock');
   if current_setting('publish.stopped', true) = 'on' or not publish.try_writer_lock() then
@@ -70,7 +71,8 @@ begin
   return next;
   perform publish.walk_beside(batch => publish_drain.batch, is_full => v_next.is_full,
                               began => v_began);
-  if v_next.published > 0 then
+  -- A full queue would fail the commit. A listener that finds none has its poll.
+  if v_next.published > 0 and pg_notification_queue_usage() < 0.9 then
     perform pg_notify('publish', v_next.head::text);
   end if;
 end
@@ -83,6 +85,6 @@ comment on function public.publish_drain(int) is
   'next drain, or the users'' SQL of a kind ran into statement_timeout and its marks were put '
   'aside: call again. A source transaction is cut only if it alone is larger than the batch. '
   'Notifies channel "publish" with the new head. '
-  'Errors: PT400 batch below 1, or not READ COMMITTED.';
+  'Errors: PT400 batch below 1, or not READ COMMITTED; PT503 owners were lost in a restore.';
 revoke all on function public.publish_drain(int) from public;
 grant execute on function public.publish_drain(int) to publish_worker, publish_admin;
