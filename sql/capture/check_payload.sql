@@ -6,8 +6,13 @@ create or replace function publish.check_payload(
 language plpgsql
 as $$
 declare
-  v_fault text := publish.payload_fault(check_payload.payload);
+  v_fault text;
 begin
+  begin
+    v_fault := publish.payload_fault(check_payload.payload);
+  exception when program_limit_exceeded or internal_error then
+    v_fault := format('the payload cannot be shown as text: %s', sqlerrm);
+  end;
   if v_fault is not null then
     raise exception 'the payload cannot be published' using
       errcode = 'PT422',

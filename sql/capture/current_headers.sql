@@ -8,12 +8,12 @@ declare
   v_headers jsonb;
 begin
   v_headers := nullif(current_setting('publish.headers', true), '')::jsonb;
-  if jsonb_typeof(v_headers) <> 'object' or pg_column_size(v_headers) > 16384 then
+  if not publish.are_headers(v_headers) then
     raise data_exception;
   end if;
   return v_headers;
 exception when data_exception or program_limit_exceeded then
-  raise warning 'the setting publish.headers is no JSON object of up to 16 kB and is left out'
+  raise warning 'the setting publish.headers is no flat JSON object of up to 16 kB and is left out'
     using
     detail = format('It is %L.', left(current_setting('publish.headers', true), 200)),
     hint = 'Set it as in: set_config(''publish.headers'', ''{"traceparent": "00-…"}'', true)';

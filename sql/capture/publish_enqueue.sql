@@ -26,11 +26,11 @@ begin
       detail = format('kind %L, available_at infinity', publish_enqueue.kind),
       hint = 'Pass a finite time, or leave it out.';
   end if;
-  if pg_column_size(v_headers) > 16384 then
-    raise exception 'headers are too large' using
+  if not publish.are_headers(v_headers) then
+    raise exception 'headers are a flat JSON object of at most 16 kB' using
       errcode = 'PT400',
       detail = format('kind %L, %s bytes', publish_enqueue.kind, pg_column_size(v_headers)),
-      hint = 'Pass at most 16 kB: they travel with every delivery.';
+      hint = 'Pass few: they travel with every delivery.';
   end if;
   perform publish.check_payload(kind => v_kind, source_id => publish_enqueue.source_id,
                                 payload => publish_enqueue.payload);

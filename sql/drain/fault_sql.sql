@@ -2,7 +2,7 @@ create or replace function publish.fault_sql(kind publish.kind, payload text) re
 language sql
 immutable
 as $$
-  select format('case when pg_column_size(%1$s) > 8000'
+  select format('case when pg_column_size(%1$s) > 2000'
                 ' and publish.payload_fault(%1$s) is not null'
                 ' then publish.payload_fault(%1$s)%2$s end', fault_sql.payload,
                 case when (fault_sql.kind).validator is null then ''

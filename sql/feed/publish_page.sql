@@ -38,10 +38,10 @@ begin
     from (
       select p.rev, to_jsonb(p) - 'payload_hash' as change,
              row_number() over w = 1
-             or sum(case when p.payload is null
-                           or pg_column_size(p.payload) < 2000
-                              and pg_column_compression(p.payload) is null then 0
-                         else octet_length(p.payload::text) end) over w <= 32 * 1024 * 1024 as fits
+             or sum(case when p.payload is null then 0
+                         else greatest(octet_length(p.payload::text),
+                                       publish.size_of(p.payload)) end) over w
+                <= 32 * 1024 * 1024 as fits
         from public.publish_changes(
                since => v_cursor.since, batch => publish_page.batch, kinds => publish_page.kinds,
                base => v_cursor.base, epoch => v_cursor.epoch) p
