@@ -19,7 +19,8 @@ alter table visit_2024 attach partition eu for values in ('eu');
 create table visit_2025 partition of visit for values from ('2025-01-01') to ('2026-01-01');
 create table visit_rest partition of visit default;
 create view visits as
-  select v.id, jsonb_agg(v.note order by v.day, v.region) as notes, jsonb_agg(v.extra) as extras
+  select v.id, jsonb_agg(v.note order by v.day, v.region) as notes,
+    jsonb_agg(v.extra order by v.day, v.region) as extras
     from visit v group by v.id;
 select publish_define('visit', 'visits');
 select publish_capture('visit', 'visit', key => 'id');
