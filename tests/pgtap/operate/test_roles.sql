@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(600);
+select plan(575);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
