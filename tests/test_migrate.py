@@ -284,7 +284,7 @@ def test_a_function_the_database_recorded_otherwise_is_installed_again(
         conn.execute(
             "update publish.file set checksum = 'another' where path like '%/publish_head.sql'"
         )
-    assert run(url) == ["sql/feed/publish_head.sql"]
+    assert run(url) == ["rights", "sql/feed/publish_head.sql"]
     assert_equal(catalog(url), installed)
 
 
