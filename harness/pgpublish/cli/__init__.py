@@ -76,8 +76,7 @@ def show_warning(said: Diagnostic) -> None:
     """Warnings of the database, on stderr."""
     if said.severity_nonlocalized == "WARNING":
         text = f"warning: {said.message_primary}"
-        hint = f"\n  hint: {said.message_hint}" if said.message_hint else ""
-        click.echo(printable(text) + hint, err=True)
+        say(text + (f"\n  hint: {said.message_hint}" if said.message_hint else ""), err=True)
 
 
 @main.command("migrate")
