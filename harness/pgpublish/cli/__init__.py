@@ -33,7 +33,6 @@ from pgpublish.cli.console import (
     json_option,
     log,
     plain,
-    printable,
     reconnect,
     stop_on_signals,
     terminal_width,

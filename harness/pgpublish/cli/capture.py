@@ -153,8 +153,7 @@ def audit(conn: Connection, kind: str | None, as_json: bool) -> None:
         show_rows(found, True, none="")
     for row in [] if as_json else found:
         names = dict.fromkeys(filter(None, (row["of_kind"], row["object"], row["problem"])))
-        say(f"{': '.join(names)}
-  hint: {row['hint']}")
+        say(f"{': '.join(names)}\n  hint: {row['hint']}")
     if found:
         count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
         raise Differs(count, hint="Follow the hints, then audit again.")
