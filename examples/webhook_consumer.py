@@ -21,7 +21,10 @@ CONSUMER = "totals"
 
 
 def process(conn: psycopg.Connection[Any], event: dict[str, Any]) -> bool:
-    """Does the work of one event, once. False: it was done before."""
+    """Does the work of one event, once. False: it was done before, or is none of this consumer's:
+    pgpublish.reset and pgpublish.resynced, and deletions, which have no data."""
+    if event["type"].startswith("pgpublish.") or "data" not in event:
+        return False
     with conn.transaction():
         row = conn.execute("select publish_accept(%s, %s)", [CONSUMER, event["id"]]).fetchone()
         if row == (False,):

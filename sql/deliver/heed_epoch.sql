@@ -5,32 +5,34 @@ language plpgsql
 as $$
 declare
   v_newest int := publish.newest_break();
-  v_cause text;
+  v_is_promoted boolean;
+  v_copied text; -- or moved
 begin
   if (heed_epoch.subscription).epoch_no >= v_newest then
     return;
   end if;
-  select e.cause into v_cause
+  select coalesce(bool_or(e.cause = 'promotion'), false),
+         max(e.cause) filter (where e.cause in ('moved', 'copied'))
+    into v_is_promoted, v_copied
     from publish.epoch e
-   where e.epoch_no > (heed_epoch.subscription).epoch_no
-     and e.cause in ('promotion', 'moved', 'copied')
-   order by e.cause = 'promotion', e.epoch_no desc
-   limit 1;
+   where e.epoch_no > (heed_epoch.subscription).epoch_no;
   update publish.subscription s
      set epoch_no = v_newest
    where s.subscription_id = (heed_epoch.subscription).subscription_id;
-  if v_cause = 'promotion' and (heed_epoch.subscription).on_reset = 'resync' then
+  if v_is_promoted and (heed_epoch.subscription).on_reset = 'resync' then
     perform publish.resync(heed_epoch.subscription);
-  elsif v_cause <> 'promotion' or (heed_epoch.subscription).on_reset = 'pause' then
+  end if;
+  -- The reason is told also to who has paused it before: resuming means more than it did.
+  if v_copied is not null or v_is_promoted and (heed_epoch.subscription).on_reset = 'pause' then
     update publish.subscription s
-       set paused_at = clock_timestamp(),
-           paused_reason = case v_cause
-             when 'promotion' then 'the server was promoted or restored to a point in time: what '
-               'was delivered may be lost'
+       set paused_at = coalesce(s.paused_at, clock_timestamp()),
+           paused_reason = case when v_copied is null
+             then 'the server was promoted or restored to a point in time: what was delivered may '
+               'be lost'
              else format('this database was %s: its original may send to the same endpoint',
-                         v_cause) end
+                         v_copied) end
              || '; call publish_resume to continue, or publish_resync first to send everything'
-     where s.subscription_id = (heed_epoch.subscription).subscription_id and s.paused_at is null;
+     where s.subscription_id = (heed_epoch.subscription).subscription_id;
   end if;
 end
 $$;

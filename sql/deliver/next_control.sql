@@ -1,3 +1,4 @@
+-- Dead letters too keep pgpublish.resynced waiting: then the consumer deletes what it was not sent.
 create or replace function publish.next_control(
   subscription publish.subscription,
   state publish.state,
@@ -22,8 +23,7 @@ begin
       and not exists (
         select
           from publish.parked k
-         where k.subscription_id = (next_control.subscription).subscription_id
-           and k.next_attempt_at is not null);
+         where k.subscription_id = (next_control.subscription).subscription_id);
     if not v_is_due then
       return null;
     end if;

@@ -5,6 +5,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id int := (publish.lock_subscription(publish_resume.subscription)).subscription_id;
+  -- No retry is looked for before retried_to, which the clock may have stepped back from.
+  v_at timestamptz := greatest(clock_timestamp(), (
+    select max(l.retried_to) from publish.lane_now l where l.subscription_id = v_id));
 begin
   update publish.subscription s
      set paused_at = null, paused_reason = null, disabled_at = null, disabled_reason = null
@@ -14,9 +17,9 @@ begin
    where b.token in (
      select l.token from publish.lane_now l where l.subscription_id = v_id);
   update publish.parked k
-     set next_attempt_at = clock_timestamp()
+     set next_attempt_at = v_at
     from publish.failure_class c
-   where k.subscription_id = v_id and k.next_attempt_at > clock_timestamp()
+   where k.subscription_id = v_id and k.next_attempt_at > v_at
      and c.class = k.class and (c.counts = 'if answered' or c.lane_waits);
   perform pg_notify('publish', public.publish_head()::text);
 end

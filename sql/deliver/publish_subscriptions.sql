@@ -28,7 +28,8 @@ as $$
               when l.workers is not null then 'its worker'
               when l.circuit <> 'closed' then 'the endpoint'
               when d.ready > 0 then 'a worker'
-              when d.wait_s is not null then 'time' end,
+              when d.wait_s is not null then 'time'
+              when w.state = 'resyncing' and k.dead > 0 then 'its dead letters' end,
          clock_timestamp() + d.wait_s * interval '1 second', e.class, e.message, e.at, s.fault,
          s.fault_at, l.cursor, f.head, f.head - l.cursor, o.at, clock_timestamp() - o.at,
          k.retries, k.dead, l.workers, s.life, s.reset_rev is not null, s.paused_at,
@@ -61,7 +62,8 @@ comment on function public.publish_subscriptions() is
   '(the endpoint answers nothing, and a lane waits), half-open (one change is to try it), closed '
   '(all is well). waits_for: publish_resume, publish_resync, its configuration (see fault), its '
   'worker (a batch is in flight), the endpoint, a worker (something is ready, and nobody claims), '
-  'time (until due_at); null: there is nothing to send. fault: why a worker could not send at '
+  'time (until due_at), its dead letters (before pgpublish.resynced: redrive or discard them); '
+  'null: there is nothing to send. fault: why a worker could not send at '
   'all. cursor: of its slowest lane. behind: revs between cursor and head. oldest_undelivered_at: '
   'when the oldest change that is not delivered was published, retries included; lag: since then. '
   'retries: keys that wait for their next attempt. dead: dead letters. is_resyncing: everything '

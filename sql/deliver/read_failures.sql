@@ -28,7 +28,8 @@ begin
       from (
         select distinct on (f.pub_id) f.*
           from jsonb_to_recordset(read_failures.failed)
-                 as f (pub_id uuid, rev bigint, class text, message text, retry_after float8)
+                 as f (pub_id uuid, rev bigint, class text, message text,
+                        retry_after numeric)
          order by f.pub_id, f.rev desc
       ) f
       left join publish.failure_class c on c.class = f.class and not c.is_internal);

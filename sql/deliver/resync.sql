@@ -13,13 +13,13 @@ begin
          paused_at = case when s.paused_reason is null then s.paused_at end, paused_reason = null
    where s.subscription_id = (resync.subscription).subscription_id;
   delete from publish.parked k
-   where k.subscription_id = (resync.subscription).subscription_id
-     and k.next_attempt_at is not null;
+   where k.subscription_id = (resync.subscription).subscription_id;
   perform publish.set_cursor(subscription_id => (resync.subscription).subscription_id,
                              lanes => (resync.subscription).lanes, cursor => 0);
 end
 $$;
 comment on function publish.resync(publish.subscription) is
   'Has a subscription send everything again, in a new life: pgpublish.reset, all that is published '
-  'with the tombstones that are kept, pgpublish.resynced. A pause by the database ends.';
+  'with the tombstones that are kept, pgpublish.resynced. A pause by the database ends, and dead '
+  'letters are tried again.';
 revoke all on function publish.resync(publish.subscription) from public;

@@ -367,6 +367,72 @@ def test_resynced_comes_after_every_lane_and_every_retry(db: Connection) -> None
     assert state(db) == ("active", None)
 
 
+def test_resynced_waits_for_dead_letters_too(db: Connection) -> None:
+    """At it the consumer deletes what it was not sent."""
+    notes(db, 3)
+    subscribe(db, "s", max_attempts=1)
+    first = claim(db, "s")
+    assert settle(db, first, [failure(first[0], "rejected")]).dead == 1
+    db.execute("select publish_resync('s')")
+    settle(db, claim(db, "s"))
+    batch = claim(db, "s")
+    assert [row.rev for row in batch] == [1, 2, 3], "dead letters of before are tried again"
+    assert settle(db, batch, [failure(batch[1], "rejected")]).dead == 1
+    assert claim(db, "s") == []
+    assert db.execute("select * from publish.deliverable()").fetchall() == []
+    assert db.execute("select state, waits_for from publish_subscriptions()").fetchone() == (
+        "resyncing",
+        "its dead letters",
+    )
+    db.execute("select publish_redrive('s')")
+    settle(db, claim(db, "s"))
+    assert [row.kind for row in claim(db, "s")] == ["pgpublish.resynced"]
+
+
+@pytest.mark.parametrize("on_reset", ["pause", "resync"])
+def test_a_copy_says_why_also_where_a_person_has_paused(
+    db: Connection, copy: Copy, on_reset: str
+) -> None:
+    notes(db, 3)
+    subscribe(db, "s", on_reset=on_reset)
+    Consumer().deliver(db)
+    db.execute("select publish_pause('s')")
+    copied = copy()
+    assert claim(copied, "s") == []
+    paused, reason = state(copied)
+    assert paused == "paused"
+    assert reason is not None
+    assert "its original may send" in reason
+
+
+def test_a_promotion_that_a_copy_follows_still_resyncs(db: Connection, copy: Copy) -> None:
+    notes(db, 3)
+    subscribe(db, "s")
+    Consumer().deliver(db)
+    db.execute(PROMOTED.encode())
+    write(db, 4, 4, "new")  # the drain begins the epoch, and nobody claims
+    copied = copy()
+    assert claim(copied, "s") == []
+    assert state(copied)[0] == "paused"
+    copied.execute("select publish_resume('s')")
+    events = Consumer()
+    events.deliver(copied)
+    assert events.events == ["pgpublish.reset", "pgpublish.resynced"]
+
+
+def test_a_retry_is_found_after_the_clock_stepped_back(db: Connection) -> None:
+    notes(db, 2)
+    subscribe(db, "s", backoff_min="1 hour", backoff_max="1 hour")
+    batch = claim(db, "s")
+    settle(db, batch, [failure(row, "endpoint") for row in batch])
+    db.execute(
+        "update publish.parked set next_attempt_at = next_attempt_at + interval '2 s';"
+        "update publish.batch set retry_to = clock_timestamp() + interval '1 s'"
+    )
+    db.execute("select publish_resume('s')")
+    until(lambda: claim(db, "s"))
+
+
 def test_a_failure_of_something_else_than_the_event_is_refused(db: Connection) -> None:
     notes(db, 3)
     subscribe(db, "s")
