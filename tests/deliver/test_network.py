@@ -27,6 +27,7 @@ from pgpublish import deliver, drain, session
 from pgpublish.cli.console import Database, reconnect
 from pgpublish.embedded import Cluster
 from pgpublish.errors import ConnectionFailed, DatabaseError
+from pgpublish.sinks import policy
 
 SETTLED: LiteralString = (
     "select bool_and(cursor = head and retries = 0 and workers is null)"
@@ -51,6 +52,13 @@ def stop() -> Iterator[Event]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "PATIENCE_S", 1.0)
     monkeypatch.setattr(session, "CANCEL_S", 0.3)
+
+
+@pytest.fixture(autouse=True)
+def _unix_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is in this process, where a sink's policy allows it none."""
+    monkeypatch.setenv(policy.NETWORKS, " ".join(policy.NATURES))
+    monkeypatch.setattr(policy, "_restricted_to", policy.Networks(frozenset(policy.NATURES)))
 
 
 @pytest.fixture
