@@ -1,5 +1,7 @@
 -- The row of the job is locked first: a run that has lost its job keeps nothing, and no other run
 -- begins before this transaction ends. Steps of rounds before this one are removed on the way.
+-- Keeping a step that is kept is no progress: a client that asks in vain and keeps it again in each
+-- run would never be given up.
 create or replace function public.publish_job_step(
   id text,
   token bigint,
@@ -38,7 +40,13 @@ begin
        and j.status = 'running' and j.due_at > clock_timestamp();
   else
     update publish.job j
-       set due_at = clock_timestamp() + j.lease, beat_at = clock_timestamp(), attempts = 0
+       set due_at = clock_timestamp() + j.lease, beat_at = clock_timestamp(),
+           attempts = case when exists (
+                        select
+                          from publish.job_step s
+                         where s.id = j.id and s.round = j.round
+                           and s.name = publish_job_step.name)
+                      then j.attempts else 0 end
      where j.id = publish_job_step.id and j.token = publish_job_step.token
        and j.status = 'running' and j.due_at > clock_timestamp()
     returning j.round into v_round;
@@ -61,9 +69,9 @@ $$;
 comment on function public.publish_job_step(text, bigint, text, jsonb) is
   'Without result: what this step of the running job returned before, null if it was not done. '
   'With it: keeps the result, JSON of at most 1 MB, and returns what is kept, the first if there '
-  'was one; that is progress, and extends the lease. A job that succeeded and runs again does its '
-  'steps again. Errors: PT409 the lease ran out or another worker has the job, PT404 no such job, '
-  'PT400 bad argument.';
+  'was one; that extends the lease, and is progress if the step was not kept before. A job that '
+  'succeeded and runs again does its steps again. Errors: PT409 the lease ran out or another '
+  'worker has the job, PT404 no such job, PT400 bad argument.';
 revoke all on function public.publish_job_step(text, bigint, text, jsonb) from public;
 grant execute on function public.publish_job_step(text, bigint, text, jsonb)
   to publish_worker, publish_admin;

@@ -147,3 +147,12 @@ def test_a_second_step_of_one_name_in_one_run_is_refused(db: Connection) -> None
         job.step("a", dict)
         with pytest.raises(BadArgument):
             job.step("a", dict)
+
+
+def test_a_job_that_only_keeps_the_same_step_again_is_given_up(db: Connection) -> None:
+    jobs.add(db, "j", "k", max_attempts=2)
+    for status in ("failed", "ignored"):
+        token = one(db, "select token from publish_job_start('j')")
+        db.execute("select publish_job_step('j', %s, 'charge', '1')", [token])
+        settled = "select status from publish_job_fail('j', %s, 'E', '')"
+        assert one(db, settled, token) == status

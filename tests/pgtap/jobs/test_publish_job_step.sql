@@ -1,6 +1,6 @@
 -- publish_job_step, _steps, _limit, _limits, _schedule, _unschedule, _schedules: contracts.
 begin;
-select plan(40);
+select plan(42);
 
 select is(pg_get_function_arguments('publish_job_step'::regproc),
           'id text, token bigint, name text, result jsonb DEFAULT NULL::jsonb', 'arguments');
@@ -41,6 +41,9 @@ select throws_ok($$select publish_job_step('j', r.token, 'x') from run r$$, 'PT4
 select isnt((select s.token from publish_job_start('j') s), null, 'another run');
 select is(publish_job_step('j', j.token, 'charge'), '{"n": 1}'::jsonb, 'finds what was done')
   from publish.job j;
+select is(publish_job_step('j', j.token, 'charge', '4'), '{"n": 1}'::jsonb, 'can keep it again')
+  from publish.job j;
+select is(j.attempts, 1, 'which is no progress') from publish.job j;
 select lives_ok('select publish_job_done(j.id, j.token) from publish.job j', 'success');
 select is((select count(*) from publish_job_steps('j')), 2::bigint, 'its steps can be looked at');
 select isnt((select s.token from publish_job_start('j') s), null, 'it runs again');
