@@ -45,18 +45,12 @@ begin
                                  limit 1), 'none')),
       hint = 'Remove the cause, then: publish_job_retry(id).';
   end if;
-  if exists (select from publish.job_limit m where m.kind = v_job.kind)
-     and publish.kinds_with_room(array[v_job.kind]) = '{}' then
-    raise exception 'as many jobs of this kind run as may' using
-      errcode = 'PT423',
-      detail = format('job %L, kind %L', v_job.id, v_job.kind),
-      hint = 'Try again later, or raise the limit: publish_job_limit(kind, max_running).';
-  end if;
+  perform publish.require_room(id => v_job.id, kind => v_job.kind);
   return v_job.id;
 end
 $$;
 comment on function publish.lock_job_to_start(text) is
   'Its id, its row locked to the end of the transaction; null if its last attempt was just found '
   'lost. Errors: PT404 no such job, PT410 it is '
-  'ignored, PT423 it runs, another session holds its row, or its kind is at its limit.';
+  'ignored, PT423 it runs, another session holds its row, or its kind has no room.';
 revoke all on function publish.lock_job_to_start(text) from public;

@@ -1,7 +1,8 @@
 -- Waits for nobody: a row that another session is starting or settling is passed over, or refused
 -- as locked. The session advisory lock, where one can be held, is taken before the start is seen.
 -- It is a new one for each start, so that a run presumed dead cannot stand in the next one's way.
--- Looking for lost runs means reading all locks: done when nothing else is due, and now and then.
+-- Looking for lost runs means reading all locks: done when nothing else is due, now and then, and
+-- by id for the job itself, and for its kind if that is at its limit.
 -- A worker of one kind without a limit finds its job within the UPDATE, if one of the highest
 -- priority is due and no schedule is; else publish.next_job looks. Plans are pinned to indexes: the
 -- table may be empty when a session plans.
@@ -97,8 +98,8 @@ comment on function public.publish_job_start(text, text[], text, interval, int) 
   'By id a job starts before its time, and again after it succeeded; no row if its last attempt '
   'was found lost, which makes it ignored. '
   'A start also adds the jobs of schedules that are due. '
-  'Errors: PT404 no such job, PT410 it is ignored, PT423 somebody else runs it or its kind is at '
-  'its limit, PT400 bad argument.';
+  'Errors: PT404 no such job, PT410 it is ignored, PT423 somebody else runs it, its kind is at its '
+  'limit, or another start of a limited kind is not committed yet: try again; PT400 bad argument.';
 revoke all on function public.publish_job_start(text, text[], text, interval, int) from public;
 grant execute on function public.publish_job_start(text, text[], text, interval, int)
   to publish_worker, publish_admin;

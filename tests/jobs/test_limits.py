@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 from click.testing import CliRunner
 from conftest import Background, Connect, Connection
-from helpers import PATIENCE, begin, one, until
+from helpers import PATIENCE, begin, one, pid, until
 
 from pgpublish import cli, jobs
 from pgpublish.errors import BadArgument, Locked
@@ -87,6 +87,37 @@ def test_by_id_a_job_of_a_kind_at_its_limit_is_locked(db: Connection, connect: C
         jobs.limit(db, "k", None)
         with jobs.start(db, "k2"):
             assert one(db, RUNNING) == 2
+
+
+def test_by_id_a_place_of_a_run_that_is_lost_is_free(db: Connection, connect: Connect) -> None:
+    fill(db, 2)
+    jobs.limit(db, "k", 1)
+    dead = connect()
+    assert take(dead, "k1", None, "w", 60) is not None
+    with pytest.raises(Locked):
+        take(db, "k2", None, "w", 60)
+    dead_pid = pid(dead)
+    dead.close()
+    gone = "select not exists (select from pg_stat_activity where pid = %s)"
+    until(lambda: one(db, gone, dead_pid))
+    with jobs.start(db, "k2", kind="k"):
+        assert [job["error"] for job in jobs.listing(db, id="k1")] == ["lost"]
+        with pytest.raises(Locked):
+            take(connect(), "k1", None, "w", 60)
+
+
+def test_by_id_a_start_is_refused_while_another_is_not_committed(
+    db: Connection, connect: Connect
+) -> None:
+    fill(db, 2)
+    jobs.limit(db, "k", 2)
+    first = connect(autocommit=False)
+    first.execute("select publish_job_start('k1')")
+    with pytest.raises(Locked) as refused:
+        take(db, "k2", None, "w", 60)
+    assert refused.value.hint == "Try again."
+    first.commit()
+    assert take(db, "k2", None, "w", 60) is not None
 
 
 @pytest.mark.parametrize(("kind", "most"), [("", 1), ("k" * 201, 1), ("k", 0), ("k", -1)])
