@@ -547,6 +547,16 @@ def test_a_check_in_a_transaction_of_the_body_sees_it_too(db: Connection, connec
         until(lambda: job.check())
 
 
+def test_a_check_sees_that_another_worker_has_the_job(db: Connection, connect: Connect) -> None:
+    with pytest.raises(StaleToken) as refused, jobs.start(connect(), "j", lease=3600) as job:
+        db.execute("update publish.job set due_at = clock_timestamp()")
+        other = take(db, "j", None, "other", 3600)
+        until(lambda: job.check())
+    assert refused.value.message == "this run has lost its job"
+    assert other is not None
+    assert (row(db)["status"], row(db)["worker"]) == ("running", "other")
+
+
 def test_what_the_heart_was_told_stops_the_body_at_its_next_check(
     db: Connection, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,7 +142,8 @@ class Job:
 
     def check(self) -> None:
         """A place where the body may be stopped: to hand the job back as its worker is being
-        stopped, or by StaleToken as it was cancelled. Asks the database at most once a second.
+        stopped, or by StaleToken as it was cancelled or another worker has it. Asks the database at
+        most once a second.
         """
         self._require_own()
         if self._stop.is_set():
@@ -154,8 +155,8 @@ class Job:
         if now < self._looked + LOOK_S or not session.takes_calls(self._conn):
             return
         self._looked = now
-        query: LiteralString = "select status from public.publish_jobs(id => %s)"
-        if session.transact(self._conn, query, self.id) != ("running",):
+        query: LiteralString = "select token from publish.job_activity where id = %s"
+        if session.transact(self._conn, query, self.id) != (self.token,):
             self._settled("select public.publish_job_beat(%s, %s)")
 
     def _keep(self, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
