@@ -149,6 +149,51 @@ def test_a_second_step_of_one_name_in_one_run_is_refused(db: Connection) -> None
             job.step("a", dict)
 
 
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_nor_is_one_name_used_twice_in_transactions(
+    db: Connection, connect: Connect, autocommit: bool
+) -> None:
+    conn = connect(autocommit=autocommit)
+    calls: list[str] = []
+    with jobs.start(conn, "j") as job:
+        with conn.transaction():
+            job.step("charge", lambda: calls.append("A"))
+        for order in "BC":
+            with pytest.raises(BadArgument), conn.transaction():
+                job.step("charge", lambda order=order: calls.append(order))  # type: ignore[misc]
+        with pytest.raises(BadArgument), conn.transaction():
+            job.step("twice", dict)
+            job.step("twice", dict)
+        with pytest.raises(BadArgument):
+            job.step("charge", dict)
+    assert calls == ["A"]
+
+
+def test_a_name_is_used_once_in_a_run_that_finds_what_an_earlier_one_kept(db: Connection) -> None:
+    with jobs.start(db, "j", skip_error=True) as job:
+        job.step("charge", lambda: "A")
+        raise ValueError
+    with jobs.start(db, "j") as job:
+        with pytest.raises(ZeroDivisionError), db.transaction():
+            assert job.step("charge", dict) == "A"
+            _ = 1 / 0
+        with db.transaction():  # the first one was rolled back
+            assert job.step("charge", dict) == "A"
+            with pytest.raises(BadArgument):
+                job.step("charge", dict)
+        with pytest.raises(BadArgument), db.transaction():
+            job.step("charge", dict)
+
+
+def test_a_step_that_a_savepoint_rolled_back_is_done_again(db: Connection) -> None:
+    with jobs.start(db, "j") as job, db.transaction():
+        with pytest.raises(ZeroDivisionError), db.transaction():
+            job.step("a", lambda: "first")
+            _ = 1 / 0
+        with db.transaction():
+            assert job.step("a", lambda: "second") == "second"
+
+
 def test_a_job_that_only_keeps_the_same_step_again_is_given_up(db: Connection) -> None:
     jobs.add(db, "j", "k", max_attempts=2)
     for status in ("failed", "ignored"):

@@ -49,6 +49,9 @@ class Job:
     _looked: float = field(default_factory=time.monotonic, repr=False)
     _pid: int = field(default_factory=os.getpid, repr=False)
     _steps: set[str] = field(default_factory=set, repr=False)
+    # Steps in transactions that may be rolled back: the transaction that found what an earlier run
+    # kept; none if this run kept it.
+    _unsure_steps: dict[str, str | None] = field(default_factory=dict, repr=False)
     _at_the_end: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -106,7 +109,9 @@ class Job:
         is called again only if the worker died before its result was kept: make it repeatable, by
         an idempotency key made of job.id, or put it and the step into one conn.transaction().
         Once the job has succeeded, its next run does all steps again.
-        Raises StaleToken as save does; BadArgument for a name that this run has used, and for a
+        Raises StaleToken as save does; BadArgument for a name that this run has used, unless the
+        transaction of that was rolled back (a savepoint is not enough if an earlier run had kept
+        the step); and for a
         result that is no JSON or over 1 MB: that step has run, and is not kept.
         """
         if not isinstance(name, str) or not callable(function) or runs_nothing(function):
@@ -117,18 +122,21 @@ class Job:
             )
         session.require_text(name, "a step's name")
         if name in self._steps:
-            raise BadArgument(
-                "this run has done a step of this name",
-                detail=f"job {self.id!r}, step {name!r}",
-                hint="Give each step a name of its own, as in mail:42.",
-            )
+            raise self._used(name)
         self.check()
         kept = self._settled("select public.publish_job_step(%s, %s, %s)::text", name)
-        if kept is None or kept[0] is None:
+        found = kept is not None and kept[0] is not None
+        if found and name in self._unsure_steps and not self._undone(self._unsure_steps[name]):
+            raise self._used(name)
+        if not found:
             result = session.to_json(function(), "a step's result")
             kept = self._keep("select public.publish_job_step(%s, %s, %s, %s)::text", name, result)
         if not session.in_transaction(self._conn):
             self._steps.add(name)
+        elif found:
+            self._unsure_steps[name] = self._transaction()
+        else:
+            self._unsure_steps[name] = None
         return None if kept is None else session.from_json(kept[0])
 
     def update(self, **data: Any) -> None:
@@ -158,6 +166,24 @@ class Job:
         query: LiteralString = "select token from publish.job_activity where id = %s"
         if session.transact(self._conn, query, self.id) != (self.token,):
             self._settled("select public.publish_job_beat(%s, %s)")
+
+    def _used(self, name: str) -> BadArgument:
+        return BadArgument(
+            "this run has done a step of this name",
+            detail=f"job {self.id!r}, step {name!r}",
+            hint="Give each step a name of its own, as in mail:42.",
+        )
+
+    def _transaction(self) -> str | None:
+        row = session.transact(self._conn, "select pg_current_xact_id()::text")
+        return None if row is None else row[0]
+
+    def _undone(self, transaction: str | None) -> bool:
+        """Whether it was rolled back. What this run kept itself, without one, is then not found."""
+        query: LiteralString = "select pg_xact_status(%s::xid8)"
+        return transaction is not None and session.transact(self._conn, query, transaction) == (
+            "aborted",
+        )
 
     def _keep(self, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
         """A call whose work is committed, unless it is part of a `with conn.transaction()`."""
