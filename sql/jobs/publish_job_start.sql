@@ -94,10 +94,11 @@ comment on function public.publish_job_start(text, text[], text, interval, int) 
   'due. Keep it with publish_job_beat before the lease ends. Pass as client_pid the backend''s pid '
   'as your driver was told it: if it is this backend''s, the connection is direct, and the session '
   'holds advisory lock (1886741101, publish.job_lock(token)) until it settles or ends. A job whose '
-  'lease ran out, or whose lock is gone, is taken over. '
+  'lease ran out, or whose lock is gone, is taken over: by id at once, by kinds when nothing else '
+  'of them is due, and at every 64th start. '
   'By id a job starts before its time, and again after it succeeded; no row if its last attempt '
   'was found lost, which makes it ignored. '
-  'A start also adds the jobs of schedules that are due. '
+  'A start by kinds also adds the jobs of schedules that are due. '
   'Errors: PT404 no such job, PT410 it is ignored, PT423 somebody else runs it, its kind is at its '
   'limit, or another start of a limited kind is not committed yet: try again; PT400 bad argument.';
 revoke all on function public.publish_job_start(text, text[], text, interval, int) from public;
