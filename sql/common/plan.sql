@@ -9,7 +9,7 @@ declare
   v_plan json;
 begin
   perform publish.check_installed('publish_projector');
-  execute 'explain (format json) ' || plan.query into v_plan;
+  execute 'explain (format json, verbose) ' || plan.query into v_plan;
   return v_plan;
 end
 $$;

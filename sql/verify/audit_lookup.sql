@@ -11,6 +11,8 @@ declare
   );
 begin
   perform publish.look_up(lookup_id => audit_lookup.capture_id, ids => '{}', most => 1);
+  return query select a.object, a.problem, a.hint
+                 from publish.audit_lookup_index(audit_lookup.capture_id) a;
 exception when others then
   if sqlstate in ('PT404', '55P03') then
     return; -- gone, which publish.audit_captures says; a table is being replaced
@@ -26,6 +28,6 @@ exception when others then
 end
 $$;
 comment on function publish.audit_lookup(int) is
-  'Why publish_projector cannot run the lookup of a capture: the captured table, the problem and '
-  'what to do.';
+  'Why publish_projector cannot run the lookup of a capture, or not fast: the table, the problem '
+  'and what to do.';
 revoke all on function publish.audit_lookup(int) from public;

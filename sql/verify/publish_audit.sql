@@ -36,7 +36,7 @@ comment on function public.publish_audit(text) is
   'The installation, without a kind: owners and rights that differ from what was installed, '
   'functions of others with our names, and CREATE on schema public for everybody. '
   'Rows that are not alike, or that depend on other keys: what of the view makes them so. '
-  'Keys: served by no index. Walks: failing. Validators: missing. '
+  'Keys and lookups: served by no index. Walks: failing. Validators: missing. '
   'Not found: what a view reads through functions without a parsed body. '
   'Errors: PT404 kind not defined.';
 revoke all on function public.publish_audit(text) from public;

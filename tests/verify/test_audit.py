@@ -79,6 +79,15 @@ def test_a_broken_capture_is_named_repaired_by_capturing_again_and_the_kind_is_w
         assert set(feed(db, "article")) == {"5"}
 
 
+def test_a_lookup_without_an_index_is_named_with_its_table(db: Any) -> None:
+    db.execute("insert into article select n, n % 900, 'title' from generate_series(1, 3000) n")
+    db.execute("insert into author select n, 'author' from generate_series(0, 899) n")
+    db.execute("analyze")
+    assert [row for row in audit(db) if "lookup" in row[1]] == []
+    db.execute("drop index article_author_id_idx")
+    assert [row[0] for row in audit(db) if "lookup" in row[1]] == ["article"]
+
+
 def test_a_lookup_that_is_gone_is_named(db: Any) -> None:
     db.execute("drop function publish_gate.capture_2_lookup")
     assert [p.split(",")[0] for _, p in audit(db)] == ["functions of the capture are gone"]
