@@ -33,3 +33,4 @@ comment on function publish.view_reads(regclass) is
   'materialized view was made of, and not what other functions read, which PostgreSQL does not '
   'know.';
 revoke all on function publish.view_reads(regclass) from public;
+grant execute on function publish.view_reads(regclass) to publish_admin;
