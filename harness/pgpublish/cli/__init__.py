@@ -25,7 +25,7 @@ from pgpublish import (
     operate,
 )
 from pgpublish import drain as drain_room
-from pgpublish.cli import capture, dead, deliver, jobs, subscriptions, walk
+from pgpublish.cli import capture, check, dead, deliver, jobs, publish, subscriptions, walk
 from pgpublish.cli.console import (
     Commands,
     Database,
@@ -239,6 +239,8 @@ def demo(keep: Path | None) -> None:
 
 
 for command in (
+    *publish.COMMANDS,
+    *check.COMMANDS,
     *capture.COMMANDS,
     *deliver.COMMANDS,
     *subscriptions.COMMANDS,

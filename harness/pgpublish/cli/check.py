@@ -1,0 +1,91 @@
+"""The command that proves capture on a person's own data."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from dataclasses import asdict
+
+import click
+
+from pgpublish.cli.console import json_option, printable, with_connection
+from pgpublish.database import Connection
+from pgpublish.errors import Differs
+from pgpublish.plan import mutating
+
+
+@click.command()
+@click.argument("kind")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1_000_000),
+    default=500,
+    show_default=True,
+    help="Rounds of one to three random writes.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    help="End after this time at the latest.",
+)
+@click.option("--seed", type=int, help="Repeat an earlier run on the same data.")
+@json_option
+@with_connection()
+def check(
+    conn: Connection, kind: str, rounds: int, seconds: float, seed: int | None, as_json: bool
+) -> None:
+    """Prove that capture marks each key of KIND that a write changes.
+
+    It updates, inserts and deletes random rows of the captured tables in transactions that are
+    rolled back, and compares the view before and after. It locks these rows for milliseconds, and
+    your own triggers run. Each transaction reads the whole view: use a copy of a large database.
+    Exits with 6 if a key was missed.
+    """
+    seed = random.randrange(1_000_000) if seed is None else seed
+    done = refused = changed = 0
+    missed: list[mutating.Tried] = []
+    with click.progressbar(
+        length=rounds, label=f"check {kind}", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        for tried in mutating.check(conn, kind, rounds, seed, seconds=seconds):
+            if tried.refused is not None:
+                refused += 1
+                continue
+            done += 1
+            changed += tried.changed
+            bar.update(1)
+            if tried.missed:
+                missed.append(tried)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "kind": kind,
+                    "seed": seed,
+                    "rounds": done,
+                    "refused": refused,
+                    "changed": changed,
+                    "missed": [asdict(tried) for tried in missed],
+                }
+            )
+        )
+    else:
+        click.echo(
+            f"{kind}: {done:,} rounds changed {changed:,} keys of the view; {len(missed):,} missed"
+            f" ({refused:,} more were refused by constraints; --seed {seed})"
+        )
+        for tried in missed[:5]:
+            for write in tried.writes:
+                click.echo(f"  {printable(write)}")
+            click.echo(f"    not marked: {printable(', '.join(tried.missed[:5]))}")
+    if missed:
+        raise Differs(
+            f"{len(missed):,} rounds changed keys that were not marked",
+            hint="Capture what these writes touch: pgpublish audit " + kind,
+        )
+
+
+COMMANDS = (check,)

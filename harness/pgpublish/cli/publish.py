@@ -1,0 +1,260 @@
+"""Commands that begin and end publishing: publish, unpublish, define, capture and enqueue."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from threading import Event
+from typing import Any
+
+import click
+
+from pgpublish import drain as drain_room
+from pgpublish import walk as walk_room
+from pgpublish.cli.console import (
+    done,
+    json_option,
+    printable,
+    stop_on_signals,
+    with_connection,
+)
+from pgpublish.cli.walk import watch
+from pgpublish.database import Connection, call, rows
+from pgpublish.errors import BadArgument, DatabaseError, Differs, MissingPart
+from pgpublish.walk import Walk
+
+DRAIN_S = 0.5  # between two looks at the walk
+EMPTY = "publish.nothing"
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+@click.command()
+@click.argument("view")
+@click.option("--kind", help="Name of what is published. Default: the view's name.")
+@click.option("--key", metavar="COLUMN,…", help="Columns of VIEW that no two rows share.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and its SQL, and change nothing.")
+@yes_option
+@with_connection()
+def publish(
+    conn: Connection, view: str, kind: str | None, key: str | None, dry_run: bool, yes: bool
+) -> None:
+    """Publish VIEW: find its key, capture all tables that it reads, publish all its rows.
+
+    It shows a plan first: for each table, how a write there finds the keys that it changes, by
+    which index, and about how many they are. If it cannot tell, it says why and changes nothing.
+    Run it again after you changed the view: it shows and applies the difference.
+    """
+    plans, applying, printing = parts()
+    name = kind or plans.bare(view)
+    plan = plans.make(conn, view, name, split(key))
+    before = plans.defined(conn, name)
+    for line in printing.lines(plan):
+        click.echo(printable(line, "→"))
+    if before.view not in (None, plan.view, EMPTY):
+        click.echo(f"\nnote: {name} shows {before.view} now")
+    if plan.reasons:
+        raise BadArgument(
+            f"{plan.view} cannot be published by this command",
+            detail="The reasons are listed above.",
+            hint="Change the view, or write publish_define and publish_capture by hand.",
+        )
+    made = applying.statements(conn, plan, before)
+    click.echo("\n" + (";\n".join(made) + ";" if made else "It is captured like this already."))
+    if dry_run:
+        return
+    if not yes:
+        click.confirm("\nPublish it?" if made else "\nPublish its rows again?", abort=True)
+    applying.apply(conn, made)
+    follow(conn, name)
+    problems = rows(conn, "select * from public.publish_audit(%s)", name)
+    for row in problems:
+        click.echo(f"{row['object']}: {row['problem']}\n  hint: {row['hint']}")
+    if problems:
+        raise Differs(f"{len(problems)} problems", hint=f"Then: pgpublish audit {name}")
+    click.echo(f"{name} is published; `pgpublish run` or `drain` keeps it so")
+
+
+def parts() -> tuple[Any, Any, Any]:
+    """The modules that need the extra. Raises MissingPart."""
+    try:
+        from pgpublish.plan import applying, plan, printing
+    except ModuleNotFoundError as error:
+        raise MissingPart(
+            "this command needs PostgreSQL's grammar",
+            detail=str(error),
+            hint="pip install 'pgpublish[plan]'",
+        ) from error
+    return plan, applying, printing
+
+
+def follow(conn: Connection, kind: str) -> None:
+    """Has all rows published, by this session if no other drains, and shows how far it is."""
+    with stop_on_signals() as stop:
+        asked_at = walk_room.ask(conn, kind)
+        last = watch(kind, drained(conn, kind, asked_at, stop))
+        if last is None or last.ended_at is None:
+            click.echo("stopped; the next drain goes on. See: pgpublish backfill " + kind, err=True)
+            raise SystemExit(1)
+        for step in drain_room.drain_all(conn):
+            if stop.is_set() or step.busy:
+                break
+    click.echo(f"published {last.marked:,} keys")
+
+
+def drained(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Iterator[Walk]:
+    for walk in walk_room.follow(conn, kind, asked_at, stop):
+        yield walk
+        end = time.monotonic() + DRAIN_S
+        try:
+            while not stop.is_set() and time.monotonic() < end:
+                step = drain_room.drain(conn)
+                if step.busy or not step.scanned:
+                    break
+        except DatabaseError as error:
+            if error.sqlstate != "42501":
+                raise  # else it may not drain, and waits for one who may
+
+
+@click.command()
+@click.argument("kind")
+@yes_option
+@json_option
+@with_connection()
+def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
+    """End the publishing of KIND: readers get a deletion for each key.
+
+    It removes the triggers and keeps the view and its tables. The next drains publish the
+    deletions. `publish` brings the kind back, with the same pub_ids.
+    """
+    found = rows(conn, "select * from public.publish_subscriptions()")
+    names = sorted({row["name"] for row in found if row["kinds"] is None or kind in row["kinds"]})
+    if names and not as_json:
+        click.echo(f"these subscriptions get the deletions: {printable(', '.join(names))}")
+    if not yes:
+        click.confirm(f"Delete {kind} from the feed?", abort=True)
+    tables = call(conn, "select public.publish_undefine(%s)", kind)[0]
+    said = f"{tables} tables are no longer captured; the drain publishes the deletions of {kind}"
+    done(as_json, said, kind=kind, tables=tables, subscriptions=names)
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("view", required=False)
+@click.option("--key", metavar="COLUMN,…", help="Its key columns. Default: id.")
+@click.option("--schema-version", type=int, default=1, show_default=True)
+@click.option("--validator", metavar="FUNCTION", help="A function (jsonb) returns boolean.")
+@click.option("--retention", metavar="INTERVAL", help="As in '30 days'.")
+@json_option
+@with_connection()
+def define(
+    conn: Connection,
+    kind: str,
+    view: str | None,
+    key: str | None,
+    schema_version: int,
+    validator: str | None,
+    retention: str | None,
+    as_json: bool,
+) -> None:
+    """Define KIND by its VIEW, or without one as a kind of payloads."""
+    call(
+        conn,
+        "select public.publish_define(%s, %s, %s::text[], %s, %s::regprocedure, %s::interval)",
+        kind,
+        view,
+        split(key),
+        schema_version,
+        validator,
+        retention,
+    )
+    done(as_json, f"defined {kind}", kind=kind)
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("table")
+@click.option("--key", metavar="SQL", help="What in a row of TABLE is the key.")
+@click.option("--lookup", metavar="SQL", help="A query from $1, an array of keys, to KIND's keys.")
+@click.option("--columns", metavar="COLUMN,…", help="Only updates of these matter.")
+@click.option("--always", is_flag=True, help="Also capture what replication applies.")
+@json_option
+@with_connection()
+def capture(
+    conn: Connection,
+    kind: str,
+    table: str,
+    key: str | None,
+    lookup: str | None,
+    columns: str | None,
+    always: bool,
+    as_json: bool,
+) -> None:
+    """Have each write to TABLE mark keys of KIND."""
+    call(
+        conn,
+        "select public.publish_capture(%s, %s, %s, %s::text[], %s, %s)",
+        kind,
+        table,
+        key,
+        split(columns),
+        always,
+        lookup,
+    )
+    done(as_json, f"{table} marks keys of {kind}", kind=kind, table=table)
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("source_id")
+@click.argument("payload", required=False)
+@click.option("--delete", is_flag=True, help="Publish that the key is gone.")
+@click.option("--headers", metavar="JSON", help="Travel with the change.")
+@click.option("--available-at", metavar="TIME", help="Publish it no sooner.")
+@json_option
+@with_connection()
+def enqueue(
+    conn: Connection,
+    kind: str,
+    source_id: str,
+    payload: str | None,
+    delete: bool,
+    headers: str | None,
+    available_at: str | None,
+    as_json: bool,
+) -> None:
+    """Mark the key SOURCE_ID of KIND, with PAYLOAD (JSON, or - for stdin) if it has no view."""
+    if payload == "-":
+        payload = sys.stdin.read()
+    for text in (payload, headers):
+        check_json(text)
+    number = call(
+        conn,
+        "select public.publish_enqueue(%s, %s, %s::jsonb, %s, %s::jsonb, %s::timestamptz)",
+        kind,
+        source_id,
+        payload,
+        delete,
+        headers,
+        available_at,
+    )[0]
+    done(as_json, f"enqueued {source_id} of {kind}", kind=kind, source_id=source_id, number=number)
+
+
+def check_json(text: str | None) -> None:
+    try:
+        json.loads(text or "null")
+    except ValueError as error:
+        raise BadArgument(
+            "this is not JSON", detail=str(error), hint="Pass JSON, as in '{\"a\": 1}'."
+        ) from error
+
+
+COMMANDS = (publish, unpublish, define, capture, enqueue)

@@ -1,0 +1,209 @@
+"""The plan: what to define, what to capture, and what to know before saying yes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgpublish.database import Connection, rows
+from pgpublish.plan import proving, reading
+from pgpublish.plan.captures import Capture, capture
+from pgpublish.plan.catalog import Catalog
+from pgpublish.plan.flat import Flat, Value, only
+from pgpublish.plan.paths import Finder, Way
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table. finds: how a write there finds its keys. fan_out: about how many keys a row marks;
+    None: unknown. indexes: those that the lookup uses. missing: an index that it lacks, as SQL."""
+
+    capture: Capture
+    finds: tuple[str, ...]
+    indexes: tuple[str, ...]
+    missing: tuple[str, ...]
+    fan_out: int | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """reasons: why it cannot be published as it is; empty: it can."""
+
+    kind: str
+    view: str
+    key: tuple[str, ...]
+    rows: int
+    steps: tuple[Step, ...]
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def make(conn: Connection, view: str, kind: str, key: list[str] | None = None) -> Plan:
+    """Reads the view's query and its key's columns, and changes nothing. Raises NotDefined."""
+    catalog = Catalog(conn)
+    view = catalog.relation(view).name
+    flat = reading.flatten(catalog, view)
+    key, total = choose_key(catalog, flat, view, key)
+    steps = find_steps(catalog, flat, view, key) if key else []
+    return Plan(kind, view, tuple(key), total, tuple(steps), tuple(flat.reasons), tuple(flat.notes))
+
+
+def choose_key(
+    catalog: Catalog, flat: Flat, view: str, given: list[str] | None
+) -> tuple[list[str], int]:
+    """The key, empty with a reason if there is none, and how many rows the view has."""
+    if flat.top.limited:
+        flat.refuse(
+            "LIMIT or OFFSET: a write to one row lets other rows in or out. Publish the view"
+            " without it, and let readers take what they need."
+        )
+        return [], 0
+    proven = proving.candidates(flat)
+    names = list(flat.top.outputs)
+    if given is None and not proven:
+        flat.refuse(
+            "No column is known to be unique and never null. Let the view show a"
+            " primary key or all that it groups by, or name the columns that are: --key "
+            + ",".join(names[:2])
+        )
+        return [], 0
+    key = given or proven[0]
+    unknown = [name for name in key if name not in names]
+    if unknown:
+        flat.refuse(f"The view has no column {unknown[0]!r}. It has: {', '.join(names)}.")
+        return [], 0
+    total, distinct, nulls = catalog.count(view, key)
+    shown = ", ".join(key)
+    if total != distinct:
+        better = f" Unique is: {','.join(proven[0])}." if proven and proven[0] != key else ""
+        flat.refuse(f"{shown} is not unique: {total:,} rows have {distinct:,} keys.{better}")
+    elif given and not any(set(p) <= set(key) for p in proven):
+        flat.note(
+            f"{shown} is unique in the {total:,} rows that are there, but no unique index says so."
+        )
+    if nulls:
+        flat.refuse(f"{shown} is null in {nulls:,} rows. Leave them out of the view.")
+    return key, total
+
+
+def find_steps(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> list[Step]:
+    values = only(flat.top.outputs[name] for name in key)
+    if values is None:
+        hidden = next(name for name in key if flat.top.outputs[name] is None)
+        flat.refuse(
+            f"{hidden} is computed from several rows, or hidden by LIMIT or DISTINCT ON: a write"
+            " does not say which key it changes. Let the view show its key as a column of a table."
+        )
+        return []
+    finder = Finder(flat, values)
+    by_table: dict[str, list[tuple[int, Way | None]]] = {}
+    for occurrence in flat.occurrences:
+        found = by_table.setdefault(occurrence.relation.name, [])
+        found.append((occurrence.number, finder.way(occurrence.number)))
+    read = catalog.columns_read(view)
+    steps = []
+    for table, ways in by_table.items():
+        found_ways = [way for _, way in ways if way is not None]
+        if len(found_ways) < len(ways):
+            flat.refuse(not_found(flat, table, key, values))
+            continue
+        columns = None if table in flat.whole_rows else watched(catalog, table, read.get(table))
+        steps.append(step(flat, capture(flat, table, found_ways, columns), found_ways))
+    return steps
+
+
+def not_found(flat: Flat, table: str, key: list[str], values: list[Value]) -> str:
+    owners = {value.occurrence for value in values if value.occurrence > 0}
+    if len(owners) > 1:
+        names = sorted({bare(flat.occurrence(number).relation.name) for number in owners})
+        return (
+            f"{table}: the key {', '.join(key)} is made of columns of {' and '.join(names)}. When"
+            " rows of both change at once, neither leads to the other's old value. Keep these"
+            " columns in one table, or choose a key of one table: --key"
+        )
+    return (
+        f"{table}: no '=' that must hold leads from it to {', '.join(key)}, so a write there may"
+        " change any row. Join it, or leave it out; or define and capture the view by hand, and"
+        " call publish_walk after each change of this table."
+    )
+
+
+def watched(catalog: Catalog, table: str, read: set[str] | None) -> tuple[str, ...] | None:
+    """The columns that the view reads; None: all of them."""
+    names = [column.name for column in catalog.relation(table).columns]
+    if not read or set(names) <= read:
+        return None
+    return tuple(name for name in names if name in read)
+
+
+def step(flat: Flat, made: Capture, ways: list[Way]) -> Step:
+    finds: list[str] = []
+    indexes: list[str] = []
+    missing: list[str] = []
+    fan_out: int | None = 0
+    for way in ways:
+        if not way.hops:
+            finds.append("its own " + ", ".join(v.of("").replace('"', "") for v in way.keys))
+            fan_out = None if fan_out is None else fan_out + 1
+            continue
+        finds.append(told(flat, way))
+        each: int | None = 1
+        for hop in way.hops:
+            relation = flat.occurrence(hop.occurrence).relation
+            name, rows_each = lookup_cost(flat, hop.on)
+            if name is None:
+                on = hop.on[0][1].sql.split(".", 1)[-1]
+                missing.append(f"create index on {relation.name} ({on})")
+            else:
+                indexes.append(name)
+            each = None if each is None or rows_each is None else max(1, each * rows_each)
+        fan_out = None if fan_out is None or each is None else fan_out + each
+    unique = [tuple(dict.fromkeys(part)) for part in (finds, indexes, missing)]
+    return Step(made, unique[0], unique[1], unique[2], fan_out)
+
+
+def lookup_cost(flat: Flat, on: tuple[tuple[Value, Value], ...]) -> tuple[str | None, int | None]:
+    """The index that finds the rows of a join, and about how many it finds."""
+    others = [other for _, other in on]
+    relation = flat.occurrence(others[0].occurrence).relation
+    names = {other.column for other in others if other.column}
+    index = next((i for name in sorted(names) if (i := relation.index_on(name))), None)
+    if any(set(unique) <= names for unique in relation.unique):
+        return index.name if index else None, 1
+    distinct = max((relation.column(name).distinct for name in names), default=0)
+    each = -(-relation.rows // distinct) if distinct and relation.rows else None
+    return index.name if index else None, each
+
+
+def told(flat: Flat, way: Way) -> str:
+    """As in "film_id → film_actor → film"."""
+    entry = ", ".join(v.of("").replace('"', "") for v in way.entry)
+    tables = [bare(flat.occurrence(hop.occurrence).relation.name) for hop in way.hops]
+    return " → ".join([entry, *tables])
+
+
+def bare(name: str) -> str:
+    return name.split(".", 1)[-1].replace('"', "")
+
+
+@dataclass(frozen=True)
+class Defined:
+    """What is there already: the kind's view and key, None if it is not defined, and captures."""
+
+    view: str | None
+    key: tuple[str, ...]
+    captures: dict[str, Capture]
+
+
+def defined(conn: Connection, kind: str) -> Defined:
+    kinds = rows(conn, "select * from public.publish_kinds()")
+    mine = next((row for row in kinds if row["kind"] == kind), None)
+    found = rows(conn, "select * from publish.captures_of(%s)", kind)
+    captures = {
+        row["source"]: Capture(
+            row["source"], row["key"], row["lookup"], row["columns"] and tuple(row["columns"])
+        )
+        for row in found
+    }
+    if mine is None:
+        return Defined(None, (), captures)
+    return Defined(mine["view"], tuple(mine["key"] or ()), captures)
