@@ -36,6 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many random schedules of writes and drains the property test runs",
     )  # fmt: skip
     parser.addoption(
+        "--writes", type=int, default=700,
+        help="how many random writes follow the publishing of each schema of tests/plan",
+    )  # fmt: skip
+    parser.addoption(
         "--torture", type=float, default=8,
         help="for how many seconds the torture test kills servers and sessions",
     )  # fmt: skip

@@ -1,0 +1,156 @@
+"""publish, unpublish, check, define, capture and enqueue, as a person or a script meets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+from conftest import Connection
+from desks import differences, load
+from helpers import drain_all, feed, one
+
+from pgpublish import cli
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(url: str) -> Run:
+    def invoke(*arguments: str, **options: str) -> Result:
+        return CliRunner().invoke(cli.main, ["--database-url", url, *arguments], **options)
+
+    return invoke
+
+
+@pytest.fixture
+def film(db: Connection) -> Connection:
+    load(db, "film")
+    return db
+
+
+def done(result: Result, exit_code: int = 0) -> str:
+    assert result.exit_code == exit_code, result.output
+    return result.output
+
+
+def test_one_command_publishes_all_rows_and_what_changes_later(film: Connection, run: Run) -> None:
+    said = done(run("publish", "customer_list", "--yes"))
+    assert "customer_list is published" in said
+    assert len(feed(film, "customer_list")) == 12
+    film.execute("update country set name = 'elsewhere' where country_id = 1")
+    drain_all(film)
+    countries = [row["country"] for row in feed(film, "customer_list").values()]
+    assert "elsewhere" in countries
+    assert differences(film, ["customer_list"]) == []
+
+
+def test_the_plan_says_how_each_table_finds_its_keys_in_80_columns(
+    film: Connection, run: Run
+) -> None:
+    said = done(run("publish", "customer_list", "--kind", "customer", "--dry-run"))
+    plan, _, statements = said.partition("select ")
+    assert all(len(line) <= 80 for line in plan.splitlines()), plan
+    assert "country_id → city → address → customer" in " ".join(plan.split())
+    assert "index" in plan
+    assert statements.count("publish_capture(") == 4
+    assert one(film, "select count(*) from publish.kind") == 0
+
+
+def test_the_printed_sql_does_what_the_command_does(film: Connection, run: Run) -> None:
+    said = done(run("publish", "store_sales", "--dry-run"))
+    film.execute(("select " + said.partition("select ")[2]).encode())
+    again = done(run("publish", "store_sales", "--dry-run"))
+    assert "captured like this already" in again
+
+
+def test_without_yes_nothing_happens_unless_a_person_agrees(film: Connection, run: Run) -> None:
+    done(run("publish", "never_rented", input="n\n"), 1)
+    assert one(film, "select count(*) from publish.kind") == 0
+    done(run("publish", "never_rented", input="y\n"))
+    assert one(film, "select count(*) from publish.capture") == 3
+
+
+def test_a_changed_view_is_shown_as_a_difference_and_applied(film: Connection, run: Run) -> None:
+    done(run("publish", "never_stocked", "--yes"))
+    film.execute(
+        "create or replace view never_stocked as"
+        " select f.film_id, f.title, l.name as language from film f"
+        " join language l on l.language_id = f.language_id"
+    )
+    said = done(run("publish", "never_stocked", "--yes"))
+    assert "publish_capture('never_stocked', 'public.language'" in said
+    assert "publish_uncapture('never_stocked', 'public.inventory')" in said
+    assert "publish_define" not in said
+    film.execute("update language set name = 'changed'")
+    drain_all(film)
+    assert {row["language"] for row in feed(film, "never_stocked").values()} == {"changed"}
+    assert "captured like this already" in done(run("publish", "never_stocked", "--yes"))
+
+
+def test_what_cannot_be_followed_is_refused_with_its_reason(film: Connection, run: Run) -> None:
+    said = done(run("publish", "overdue", "--yes"), 1)
+    assert "now()" in said
+    assert "hint: " in said
+    assert one(film, "select count(*) from publish.kind") == 0
+
+
+def test_unpublish_publishes_a_deletion_for_each_key_and_publish_brings_them_back(
+    film: Connection, run: Run
+) -> None:
+    done(run("publish", "two_languages", "--yes"))
+    before = one(film, "select min(pub_id::text) from publish.published")
+    done(run("unpublish", "two_languages", "--yes"))
+    drain_all(film)
+    assert feed(film, "two_languages") == {}
+    assert one(film, "select count(*) from pg_trigger where tgname like 'publish%'") == 0
+    film.execute("update film set title = title || '!'")
+    assert drain_all(film) == 0
+    done(run("publish", "two_languages", "--yes"))
+    assert len(feed(film, "two_languages")) == 15
+    assert one(film, "select min(pub_id::text) from publish.published") == before
+
+
+def test_check_finds_a_capture_by_the_wrong_column(film: Connection, run: Run) -> None:
+    done(run("define", "film", "film_cast", "--key", "film_id"))
+    done(run("capture", "film", "film"))
+    done(run("capture", "film", "film_actor", "--key", "actor_id"))
+    done(
+        run(
+            "capture",
+            "film",
+            "actor",
+            "--lookup",
+            "select film_id from film_actor where actor_id = any ($1)",
+        )
+    )
+    result = run("check", "film", "--rounds", "60", "--seed", "1", "--json")
+    assert result.exit_code == 6, result.output
+    missed = json.loads(result.stdout)["missed"]
+    assert any("film_actor" in write for tried in missed for write in tried["writes"])
+    done(run("capture", "film", "film_actor", "--key", "film_id"))
+    proved = json.loads(done(run("check", "film", "--rounds", "60", "--seed", "1", "--json")))
+    assert proved["missed"] == []
+    assert proved["changed"] > 10
+
+
+def test_check_changes_nothing(film: Connection, run: Run) -> None:
+    done(run("publish", "film_cast", "--yes"))
+    drain_all(film)
+    before = film.execute("select * from film order by film_id").fetchall()
+    done(run("check", "film_cast", "--rounds", "40"))
+    assert film.execute("select * from film order by film_id").fetchall() == before
+    assert drain_all(film) == 0
+
+
+def test_define_and_enqueue_publish_a_payload(db: Connection, run: Run) -> None:
+    done(run("define", "note"))
+    done(run("enqueue", "note", "1", '{"text": "hello"}'))
+    done(run("enqueue", "note", "2", "-", input='{"text": "stdin"}'))
+    drain_all(db)
+    assert feed(db, "note") == {"1": {"text": "hello"}, "2": {"text": "stdin"}}
+    done(run("enqueue", "note", "1", "--delete"))
+    drain_all(db)
+    assert set(feed(db, "note")) == {"2"}
+    assert "this is not JSON" in done(run("enqueue", "note", "3", "{"), 1)
