@@ -86,5 +86,6 @@ def mutate(
                 continue
             done += 1 + len(together)
         drain_all(db)
-        assert differences(db, kinds) == [], group
+        found = differences(db, kinds)
+        assert found == [], (found, group)
     return done

@@ -77,6 +77,9 @@ def load(db: Connection) -> None:
     functions = (SQL / "CreateFunctions.sql").read_text()
     start = functions.index("CREATE OR REPLACE FUNCTION sanitize_editor(")
     db.execute(functions[start : functions.index(";", start)].encode())
+    for statement in statements("CreateConstraints"):
+        if "track_uniq_medium_position" in statement:  # else an array_agg has ties in its order
+            db.execute(statement.encode())
     for statement in statements("CreateViews"):
         db.execute(statement.encode())
     db.execute(DATA.encode())

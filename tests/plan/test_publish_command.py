@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner, Result
-from conftest import Connection
+from conftest import Background, Connection
 from desks import differences, load
-from helpers import drain_all, feed, one
+from helpers import drain_all, feed, one, until
+from psycopg.conninfo import make_conninfo
 
 from pgpublish import cli
 
@@ -89,11 +90,44 @@ def test_a_changed_view_is_shown_as_a_difference_and_applied(film: Connection, r
     assert "captured like this already" in done(run("publish", "never_stocked", "--yes"))
 
 
+def test_an_admin_that_may_not_drain_publishes_too(
+    db: Connection, url: str, background: Background
+) -> None:
+    db.execute("create role seller login in role publish_admin")
+    try:
+        db.execute("create schema seller authorization seller; set role seller")
+        db.execute("create table seller.item (id int primary key, name text)")
+        db.execute("insert into seller.item values (1, 'one'), (2, 'two')")
+        db.execute("create view seller.items as select i.id, i.name from seller.item i; reset role")
+        theirs = make_conninfo(url, user="seller")
+        command = background("publish", "seller.items", "--yes", database_url=theirs)
+        until(lambda: one(db, "select count(*) from publish.walk") == 1)
+        drain_all(db)
+        said, errors = command.communicate(timeout=30)
+        assert command.returncode == 0, errors
+        assert "items is published" in said
+        assert len(feed(db, "items")) == 2
+    finally:
+        db.execute("drop owned by seller cascade; drop role seller")
+
+
 def test_what_cannot_be_followed_is_refused_with_its_reason(film: Connection, run: Run) -> None:
     said = done(run("publish", "overdue", "--yes"), 1)
     assert "now()" in said
     assert "hint: " in said
     assert one(film, "select count(*) from publish.kind") == 0
+
+
+def test_an_order_that_rows_may_share_is_noted(film: Connection, run: Run) -> None:
+    film.execute(
+        "create view cast_list as select f.film_id, (select string_agg(a.last_name, ',' order by"
+        " a.last_name) from film_actor fa join actor a using (actor_id)"
+        " where fa.film_id = f.film_id) as cast from film f"
+    )
+    assert "several rows may share" in " ".join(
+        done(run("publish", "cast_list", "--dry-run")).split()
+    )
+    assert "may share" not in done(run("publish", "film_cast", "--dry-run"))
 
 
 def test_unpublish_publishes_a_deletion_for_each_key_and_publish_brings_them_back(

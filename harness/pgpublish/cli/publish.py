@@ -103,9 +103,8 @@ def follow(conn: Connection, kind: str) -> None:
         if last is None or last.ended_at is None:
             click.echo("stopped; the next drain goes on. See: pgpublish backfill " + kind, err=True)
             raise SystemExit(1)
-        for step in drain_room.drain_all(conn):
-            if stop.is_set() or step.busy:
-                break
+        while drain_once(conn) and not stop.is_set():
+            pass
     click.echo(f"published {last.marked:,} keys")
 
 
@@ -113,14 +112,19 @@ def drained(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Ite
     for walk in walk_room.follow(conn, kind, asked_at, stop):
         yield walk
         end = time.monotonic() + DRAIN_S
-        try:
-            while not stop.is_set() and time.monotonic() < end:
-                step = drain_room.drain(conn)
-                if step.busy or not step.scanned:
-                    break
-        except DatabaseError as error:
-            if error.sqlstate != "42501":
-                raise  # else it may not drain, and waits for one who may
+        while time.monotonic() < end and not stop.is_set() and drain_once(conn):
+            pass
+
+
+def drain_once(conn: Connection) -> bool:
+    """Whether there was something; not if another session drains, or this one may not."""
+    try:
+        step = drain_room.drain(conn)
+    except DatabaseError as error:
+        if error.sqlstate != "42501":
+            raise
+        return False
+    return step.scanned > 0 and not step.busy
 
 
 @click.command()

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from pglast import ast, enums
 
 from pgpublish.plan.catalog import Catalog
-from pgpublish.plan.expressions import check_calls, conjuncts, equality, value_of, walk
+from pgpublish.plan.expressions import check_calls, conjuncts, equality, name_of, value_of, walk
 from pgpublish.plan.flat import Block, Flat, Value
 from pgpublish.plan.names import Names, find, is_in, whole_rows
 
@@ -103,6 +103,23 @@ class Conditions(ABC):
     def check(self, node: object) -> None:
         check_calls(node, self.catalog, self.flat)
         whole_rows(node, (self.names, *self.outer), self.flat)
+        for part in walk(node, into_queries=False):
+            if isinstance(part, ast.FuncCall) and part.agg_order and not part.agg_distinct:
+                self.check_order(part)
+
+    def check_order(self, call: ast.FuncCall) -> None:
+        """Notes an order in which rows may be equal."""
+        values = [self.value(sort.node) for sort in call.agg_order]
+        for value in values:
+            if value is not None and value.occurrence > 0:
+                relation = self.flat.occurrence(value.occurrence).relation
+                if any(value.column in unique for unique in relation.unique):
+                    return
+        if self.catalog.function(name_of(call)).ordered:
+            self.flat.note(
+                f"{name_of(call)} orders by what several rows may share: then equal rows may show"
+                " another result, which is published as a change. Order by a key last."
+            )
 
     def expressions(self, node: object, scope: int) -> None:
         """Anything else: only its subqueries matter."""
