@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(575);
+select plan(635);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -131,6 +131,17 @@ insert into api values
   ($$select publish.renew_captures()$$,                       '   a'),
   ($$select publish_uncapture('article')$$,                   '   a'),
   ($$select publish.drop_captures('article', null, null)$$,   '   a'),
+  ($$select publish_undefine('article')$$,                    '   a'),
+  ($$select publish.captures_of('article')$$,                 '   a'),
+  ($$select publish.count_keys('publish.nothing', '{id}')$$,  '   a'),
+  ($$select publish.describe_function('now')$$,               '   a'),
+  ($$select publish.describe_relation('article')$$,           '   a'),
+  ($$select publish.view_query('article')$$,                  '   a'),
+  ($$select publish.view_reads('article')$$,                  '   a'),
+  ($$select publish.view_state('article')$$,                  '   a'),
+  ($$select publish.marked_keys('article')$$,                 '   a'),
+  ($$select publish.some_value('publish.kind', 'kind', false)$$,'   a'),
+  ($$select publish.mutation('publish.kind', 'update')$$,          '   a'),
   ($$select publish_verify('article')$$,                      '  ka'),
   ($$select publish_kinds()$$,                                '  ka'),
   ($$select publish_audit()$$,                                '  ka'),
