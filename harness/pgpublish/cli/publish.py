@@ -23,7 +23,7 @@ from pgpublish.cli.console import (
 )
 from pgpublish.cli.walk import watch
 from pgpublish.database import Connection, call, rows
-from pgpublish.errors import BadArgument, DatabaseError, Differs, MissingPart
+from pgpublish.errors import BadArgument, Differs, MissingPart
 from pgpublish.walk import Walk
 
 DRAIN_S = 0.5  # between two looks at the walk
@@ -117,13 +117,8 @@ def drained(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Ite
 
 
 def drain_once(conn: Connection) -> bool:
-    """Whether there was something; not if another session drains, or this one may not."""
-    try:
-        step = drain_room.drain(conn)
-    except DatabaseError as error:
-        if error.sqlstate != "42501":
-            raise
-        return False
+    """Whether there was something; not if another session drains."""
+    step = drain_room.drain(conn)
     return step.scanned > 0 and not step.busy
 
 
