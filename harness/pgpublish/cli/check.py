@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
-import sys
 from dataclasses import asdict
 
 import click
 
-from pgpublish.cli.console import json_option, printable, with_connection
+from pgpublish.cli.console import json_option, with_connection
 from pgpublish.database import Connection
 from pgpublish.errors import Differs
 from pgpublish.plan import mutating
+from pgpublish.terminal import progress_bar, say, say_json
 
 
 @click.command()
@@ -47,9 +46,7 @@ def check(
     seed = random.randrange(1_000_000) if seed is None else seed
     done = refused = changed = 0
     missed: list[mutating.Tried] = []
-    with click.progressbar(
-        length=rounds, label=f"check {kind}", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as bar:
+    with progress_bar(label=f"check {kind}", length=rounds) as bar:
         for tried in mutating.check(conn, kind, rounds, seed, seconds=seconds):
             if tried.refused is not None:
                 refused += 1
@@ -60,27 +57,25 @@ def check(
             if tried.missed:
                 missed.append(tried)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "kind": kind,
-                    "seed": seed,
-                    "rounds": done,
-                    "refused": refused,
-                    "changed": changed,
-                    "missed": [asdict(tried) for tried in missed],
-                }
-            )
+        say_json(
+            {
+                "kind": kind,
+                "seed": seed,
+                "rounds": done,
+                "refused": refused,
+                "changed": changed,
+                "missed": [asdict(tried) for tried in missed],
+            }
         )
     else:
-        click.echo(
+        say(
             f"{kind}: {done:,} rounds changed {changed:,} keys of the view; {len(missed):,} missed"
             f" ({refused:,} more were refused by constraints; --seed {seed})"
         )
         for tried in missed[:5]:
             for write in tried.writes:
-                click.echo(f"  {printable(write)}")
-            click.echo(f"    not marked: {printable(', '.join(tried.missed[:5]))}")
+                say(f"  {write}")
+            say(f"    not marked: {', '.join(tried.missed[:5])}")
     if missed:
         raise Differs(
             f"{len(missed):,} rounds changed keys that were not marked",

@@ -17,13 +17,13 @@ from pgpublish import walk as walk_room
 from pgpublish.cli.console import (
     done,
     json_option,
-    printable,
     stop_on_signals,
     with_connection,
 )
 from pgpublish.cli.walk import watch
 from pgpublish.database import Connection, call, rows
 from pgpublish.errors import BadArgument, Differs, MissingPart
+from pgpublish.terminal import say
 from pgpublish.walk import Walk
 
 DRAIN_S = 0.5  # between two looks at the walk
@@ -57,9 +57,9 @@ def publish(
     plan = plans.make(conn, view, name, split(key))
     before = plans.defined(conn, name)
     for line in printing.lines(plan):
-        click.echo(printable(line, "→"))
+        say(line)
     if before.view not in (None, plan.view, EMPTY):
-        click.echo(f"\nnote: {name} shows {before.view} now")
+        say(f"\nnote: {name} shows {before.view} now")
     if plan.reasons:
         raise BadArgument(
             f"{plan.view} cannot be published by this command",
@@ -67,7 +67,7 @@ def publish(
             hint="Change the view, or write publish_define and publish_capture by hand.",
         )
     made = applying.statements(conn, plan, before)
-    click.echo("\n" + (";\n".join(made) + ";" if made else "It is captured like this already."))
+    say("\n" + (";\n".join(made) + ";" if made else "It is captured like this already."))
     if dry_run:
         return
     if not yes:
@@ -76,10 +76,10 @@ def publish(
     follow(conn, name)
     problems = rows(conn, "select * from public.publish_audit(%s)", name)
     for row in problems:
-        click.echo(f"{row['object']}: {row['problem']}\n  hint: {row['hint']}")
+        say(f"{row['object']}: {row['problem']}\n  hint: {row['hint']}")
     if problems:
         raise Differs(f"{len(problems)} problems", hint=f"Then: pgpublish audit {name}")
-    click.echo(f"{name} is published; `pgpublish run` or `drain` keeps it so")
+    say(f"{name} is published; `pgpublish run` or `drain` keeps it so")
 
 
 def parts() -> tuple[Any, Any, Any]:
@@ -101,11 +101,11 @@ def follow(conn: Connection, kind: str) -> None:
         asked_at = walk_room.ask(conn, kind)
         last = watch(kind, drained(conn, kind, asked_at, stop))
         if last is None or last.ended_at is None:
-            click.echo("stopped; the next drain goes on. See: pgpublish backfill " + kind, err=True)
+            say("stopped; the next drain goes on. See: pgpublish backfill " + kind, err=True)
             raise SystemExit(1)
         while drain_once(conn) and not stop.is_set():
             pass
-    click.echo(f"published {last.marked:,} keys")
+    say(f"published {last.marked:,} keys")
 
 
 def drained(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Iterator[Walk]:
@@ -136,7 +136,7 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
     found = rows(conn, "select * from public.publish_subscriptions()")
     names = sorted({row["name"] for row in found if row["kinds"] is None or kind in row["kinds"]})
     if names and not as_json:
-        click.echo(f"these subscriptions get the deletions: {printable(', '.join(names))}")
+        say(f"these subscriptions get the deletions: {', '.join(names)}")
     if not yes:
         click.confirm(f"Delete {kind} from the feed?", abort=True)
     tables = call(conn, "select public.publish_undefine(%s)", kind)[0]
