@@ -13,8 +13,7 @@ begin
   end if;
   return v_headers;
 exception when data_exception or program_limit_exceeded then
-  raise warning 'the setting publish.headers is no flat JSON object of up to 16 kB and is left out'
-    using
+  raise warning 'the setting publish.headers is no JSON object of up to 16 kB and is left out' using
     detail = format('It is %L.', left(current_setting('publish.headers', true), 200)),
     hint = 'Set it as in: set_config(''publish.headers'', ''{"traceparent": "00-…"}'', true)';
   return null;

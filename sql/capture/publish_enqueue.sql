@@ -27,7 +27,7 @@ begin
       hint = 'Pass a finite time, or leave it out.';
   end if;
   if not publish.are_headers(v_headers) then
-    raise exception 'headers are a flat JSON object of at most 16 kB' using
+    raise exception 'headers are a JSON object of at most 16 kB and 16 levels' using
       errcode = 'PT400',
       detail = format('kind %L, %s bytes', publish_enqueue.kind, pg_column_size(v_headers)),
       hint = 'Pass few: they travel with every delivery.';

@@ -531,7 +531,7 @@ def test_watch_follows_what_runs_to_its_end_also_when_its_connection_is_lost(
             db.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where query like '%job_activity%' and datname = current_database()"
-                " and pid <> pg_backend_pid()"
+                " and application_name = 'pgpublish'"
             )
     assert json.loads(watch.stdout.readline())["status"] == "succeeded"
     watch.send_signal(signal.SIGINT)
