@@ -4,10 +4,13 @@ heartbeats, and notice that the other side closed them, also between batches."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine, Sequence
 from functools import cache
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, TypeVar
+
+from pgpublish.sinks.base import Failure, Message
 
 T = TypeVar("T")
 _making = Lock()  # a cache alone lets two first calls both make one
@@ -25,3 +28,33 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     with _making:
         loop = _loop()
     return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+
+class KeptConnection(ABC):
+    """A sink with a connection that lives in the loop: each call runs its coroutine there."""
+
+    timeout: float
+
+    @abstractmethod
+    async def _send(self, messages: Sequence[Message], stop: Event) -> list[Failure]: ...
+
+    @abstractmethod
+    async def _open(self) -> object: ...
+
+    @abstractmethod
+    async def _close(self) -> None: ...
+
+    def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
+        return run(self._send(messages, stop))
+
+    def check(self) -> None:
+        """Raises TimeoutError, OSError, or what the client does when it cannot connect."""
+
+        async def open_in_time() -> None:
+            async with asyncio.timeout(self.timeout):
+                await self._open()
+
+        run(open_in_time())
+
+    def close(self) -> None:
+        run(self._close())

@@ -57,7 +57,7 @@ class Link:
                 future.set_exception(ConnectionResetError("the connection was lost"))
 
 
-class Nats:
+class Nats(background.KeptConnection):
     OPTIONS: ClassVar = {
         "servers": "array required",
         "subject": "string required",
@@ -89,20 +89,6 @@ class Nats:
         self._link: Link | None = None
         self._tokens = count()
         self._said = ""  # by the server or the client, not about one message
-
-    def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
-        return background.run(self._send(messages, stop))
-
-    def check(self) -> None:
-        """Raises nats.errors.Error, OSError or TimeoutError."""
-        background.run(self._check())
-
-    def close(self) -> None:
-        background.run(self._close())
-
-    async def _check(self) -> None:
-        async with asyncio.timeout(self.timeout):
-            await self._open()
 
     async def _open(self) -> Link:
         if self._link is not None and self._link.client.is_connected:

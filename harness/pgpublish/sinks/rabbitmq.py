@@ -33,7 +33,7 @@ REFUSALS = (ChannelPreconditionFailed, ConnectionChannelError)
 REFUSED = "PRECONDITION_FAILED, as for a message above the broker's max_message_size"
 
 
-class RabbitMQ:
+class RabbitMQ(background.KeptConnection):
     OPTIONS: ClassVar = {
         "url": "string required",
         "routing_key": "string required",
@@ -52,20 +52,6 @@ class RabbitMQ:
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
         self._to: AbstractExchange | None = None
-
-    def send(self, messages: Sequence[Message], stop: Event) -> list[Failure]:
-        return background.run(self._send(messages, stop))
-
-    def check(self) -> None:
-        """Raises AMQPError, OSError or TimeoutError."""
-        background.run(self._check())
-
-    def close(self) -> None:
-        background.run(self._close())
-
-    async def _check(self) -> None:
-        async with asyncio.timeout(self.timeout):
-            await self._open()
 
     async def _close(self) -> None:
         connection, self._connection, self._to = self._connection, None, None
