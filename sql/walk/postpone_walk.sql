@@ -11,6 +11,9 @@ begin
    where w.kind = postpone_walk.kind and w.due_at <= clock_timestamp()
    order by w.due_at, w.requested_at
    limit 1;
+  if not found then
+    return; -- it was ended, or has to wait, since the page failed
+  end if;
   delete from publish.walk w
    where w.kind = postpone_walk.kind and w.walk_id <> v_walk.walk_id and w.position is null
      and (v_walk.position is null

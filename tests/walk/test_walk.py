@@ -271,3 +271,18 @@ def test_a_walk_that_fails_is_tried_once_however_often_it_was_asked_for(things: 
         drain(things)
     assert asked.count("asked") <= 2
     assert one(things, "select count(*) from publish.walk where kind = 'fails'") == 1
+
+
+def test_the_walk_of_a_lost_page_may_be_gone_by_then(things: Connection) -> None:
+    """A drain died in a page; before the next one, somebody had the walk wait, or ended it."""
+    things.execute("select publish.request_walk('thing', 'asked')")
+    things.execute("update publish.walk set due_at = now() + interval '1 hour'")
+    lost_page = "select setval('publish.attempt', kind_no * 4 + 2) from publish.kind"
+    for gone in ("select 1", "delete from publish.walk"):
+        things.execute(gone.encode())
+        things.execute(lost_page)
+        drain(things)
+        assert one(things, "select last_value from publish.attempt") == 0
+        assert (
+            things.execute("select attempts from publish.walk where attempts <> 0").fetchall() == []
+        )
