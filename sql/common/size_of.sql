@@ -1,6 +1,6 @@
 create or replace function publish.size_of(value jsonb) returns int
 language sql
-immutable
+stable
 parallel safe
 as $$
   select case when size_of.value is null then 0
