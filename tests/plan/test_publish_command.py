@@ -107,6 +107,22 @@ def test_an_owner_who_is_no_superuser_publishes(db: Connection, url: str) -> Non
         db.execute("drop owned by seller cascade; drop role seller")
 
 
+def test_a_name_cannot_write_a_line_of_its_own(db: Connection, run: Run) -> None:
+    db.execute('create table "a\nkey: forged" (id int primary key)')
+    db.execute("select publish_define('note')")
+    db.execute("select publish_subscribe('s\nforged', 'stdout')")
+    for said in (
+        done(run("publish", 'public."a\nkey: forged"', "--kind", "a", "--dry-run")).split(
+            "select "
+        )[0],
+        done(run("unpublish", "note"), 1),
+    ):
+        assert "forged" in said
+        assert not [
+            line for line in said.splitlines() if line.startswith(("key: forged", "forged"))
+        ]
+
+
 def test_what_cannot_be_followed_is_refused_with_its_reason(film: Connection, run: Run) -> None:
     said = done(run("publish", "overdue", "--yes"), 1)
     assert "now()" in said

@@ -11,7 +11,7 @@ from pgpublish.cli.console import json_option, with_connection
 from pgpublish.database import Connection
 from pgpublish.errors import Differs
 from pgpublish.plan import mutating
-from pgpublish.terminal import progress_bar, say, say_json
+from pgpublish.terminal import printable, progress_bar, say, say_json
 
 
 @click.command()
@@ -74,8 +74,8 @@ def check(
         )
         for tried in missed[:5]:
             for write in tried.writes:
-                say(f"  {write}")
-            say(f"    not marked: {', '.join(tried.missed[:5])}")
+                say(f"  {printable(write)}")
+            say(f"    not marked: {printable(', '.join(tried.missed[:5]))}")
     if missed:
         raise Differs(
             f"{len(missed):,} rounds changed keys that were not marked",

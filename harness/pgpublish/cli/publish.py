@@ -23,7 +23,7 @@ from pgpublish.cli.console import (
 from pgpublish.cli.walk import watch
 from pgpublish.database import Connection, call, rows
 from pgpublish.errors import BadArgument, Differs, MissingPart
-from pgpublish.terminal import say
+from pgpublish.terminal import printable, say
 from pgpublish.walk import Walk
 
 DRAIN_S = 0.5  # between two looks at the walk
@@ -57,7 +57,7 @@ def publish(
     plan = plans.make(conn, view, name, split(key))
     before = plans.defined(conn, name)
     for line in printing.lines(plan):
-        say(line)
+        say(printable(line))
     if before.view not in (None, plan.view, EMPTY):
         say(f"\nnote: {name} shows {before.view} now")
     if plan.reasons:
@@ -76,7 +76,7 @@ def publish(
     follow(conn, name)
     problems = rows(conn, "select * from public.publish_audit(%s)", name)
     for row in problems:
-        say(f"{row['object']}: {row['problem']}\n  hint: {row['hint']}")
+        say(f"{printable(row['object'])}: {printable(row['problem'])}\n  hint: {row['hint']}")
     if problems:
         raise Differs(f"{len(problems)} problems", hint=f"Then: pgpublish audit {name}")
     say(f"{name} is published; `pgpublish run` or `drain` keeps it so")
@@ -136,7 +136,7 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
     found = rows(conn, "select * from public.publish_subscriptions()")
     names = sorted({row["name"] for row in found if row["kinds"] is None or kind in row["kinds"]})
     if names and not as_json:
-        say(f"these subscriptions get the deletions: {', '.join(names)}")
+        say(f"these subscriptions get the deletions: {printable(', '.join(names))}")
     if not yes:
         click.confirm(f"Delete {kind} from the feed?", abort=True)
     tables = call(conn, "select public.publish_undefine(%s)", kind)[0]
