@@ -80,8 +80,19 @@ class Cluster:
         if self.user:
             shutil.chown(self.folder, self.user)
         if not (self.data / "PG_VERSION").exists():
-            self.run("initdb", "--pgdata", str(self.data), "--auth", "trust", "--username",
-                     "postgres", "--encoding", "UTF8", "--no-locale", "--no-sync")  # fmt: skip
+            self.run(
+                "initdb",
+                "--pgdata",
+                str(self.data),
+                "--auth",
+                "trust",
+                "--username",
+                "postgres",
+                "--encoding",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+            )
 
     def start(self) -> None:
         """Starts the server and waits until it takes connections."""

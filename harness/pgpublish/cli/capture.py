@@ -27,9 +27,12 @@ MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too
 PROBLEMS = ("missing", "stale", "surplus", "duplicate", "unpublishable")
 
 page_option = click.option(
-    "--batch", type=click.IntRange(1, 100_000), default=1000, show_default=True,
+    "--batch",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
     help="Keys in one transaction.",
-)  # fmt: skip
+)
 again_option = click.option(
     "--again", is_flag=True, help="Start from the first key, not from where it was stopped."
 )
@@ -50,18 +53,22 @@ def verifying(
     with (
         stop_on_signals() as stop,
         jobs.start(
-            conn, f"verify:{kind}", kind="verify command", data={"kind": kind},
+            conn,
+            f"verify:{kind}",
+            kind="verify command",
+            data={"kind": kind},
             max_attempts=MAX_ATTEMPTS,
         ) as job,
-    ):  # fmt: skip
+    ):
         job.stop_at(stop)
         goes_on = begin(conn, job)
         first = job.data["done"] if goes_on else 0
         if goes_on:
             say(
                 f"verify {kind} goes on after {first:,} keys, begun {job.data['since']};"
-                " --again starts from the first key", err=True,
-            )  # fmt: skip
+                " --again starts from the first key",
+                err=True,
+            )
         with progress_bar(length=max(1, total - first), label=f"verify {kind}") as bar:
 
             def advance(keys: int) -> None:
@@ -110,9 +117,10 @@ def verify(
     if found:
         raise Differs(
             f"{found:,} {'key differs' if found == 1 else 'keys differ'} from what the views say",
-            hint="Let the drain run, then verify again." if repair
+            hint="Let the drain run, then verify again."
+            if repair
             else "Find out why: `pgpublish audit`. Then repair it: `pgpublish verify --repair`.",
-        )  # fmt: skip
+        )
 
 
 def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
@@ -167,8 +175,13 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @some_kind
-@click.option("--batch", type=click.IntRange(1, 100_000), default=100, show_default=True,
-              help="Maximum number of rows to show.")  # fmt: skip
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="Maximum number of rows to show.",
+)
 @json_option
 @with_connection()
 def quarantine_list(conn: Connection, kind: str | None, batch: int, as_json: bool) -> None:

@@ -53,14 +53,14 @@ EDITS: list[tuple[str, LiteralString]] = [
     ("an update", "update airport set name = 'Frankfurt Airport' where icao = 'EDDF'"),
     ("an update that changes nothing", "update airport set name = name where country = 'FR'"),
     ("a delete", "delete from airport where icao = 'LFPB'"),
-    ("the same airport again",
-     "insert into airport select * from demo_removed"),
-    ("an edit of the joined table",
-     "update country set name = 'Deutschland' where code = 'DE'"),
-    ("there and back in one transaction",
-     "update airport set city = 'Nowhere' where icao = 'KJFK';"
-     " update airport set city = 'New York' where icao = 'KJFK'"),
-]  # fmt: skip
+    ("the same airport again", "insert into airport select * from demo_removed"),
+    ("an edit of the joined table", "update country set name = 'Deutschland' where code = 'DE'"),
+    (
+        "there and back in one transaction",
+        "update airport set city = 'Nowhere' where icao = 'KJFK';"
+        " update airport set city = 'New York' where icao = 'KJFK'",
+    ),
+]
 
 
 class Viewer:
@@ -137,10 +137,19 @@ def load(conn: Connection) -> int:
                 copy.write_row((code, country.name if country else code))
         with cursor.copy("copy airport from stdin") as copy:
             for a in airports:
-                copy.write_row((
-                    a["icao"], a["iata"] or None, a["name"], a["city"] or None, a["country"],
-                    round(a["elevation"]), a["lat"], a["lon"], a["tz"],
-                ))  # fmt: skip
+                copy.write_row(
+                    (
+                        a["icao"],
+                        a["iata"] or None,
+                        a["name"],
+                        a["city"] or None,
+                        a["country"],
+                        round(a["elevation"]),
+                        a["lat"],
+                        a["lon"],
+                        a["tz"],
+                    )
+                )
     conn.execute("analyze")
     return len(airports)
 

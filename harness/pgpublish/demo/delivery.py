@@ -97,8 +97,15 @@ def work(url: str, done: Callable[[], bool]) -> list[deliver.Delivered]:
     timer.daemon = True
     timer.start()
     try:
-        deliver.run(lambda: connect(url), stop, names=["demo"], threads=1, batch=50,
-                    report=report, warn=warnings.append)  # fmt: skip
+        deliver.run(
+            lambda: connect(url),
+            stop,
+            names=["demo"],
+            threads=1,
+            batch=50,
+            report=report,
+            warn=warnings.append,
+        )
     finally:
         timer.cancel()
     if not batches and warnings:

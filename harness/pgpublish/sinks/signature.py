@@ -19,9 +19,10 @@ def keys(secrets: Sequence[str]) -> list[bytes]:
         found = [b""]
     if not all(found):
         raise BadArgument(
-            "a signing secret is empty or not base64", detail="Option secrets.",
+            "a signing secret is empty or not base64",
+            detail="Option secrets.",
             hint="Write whsec_ and the base64 of 24 to 64 random bytes.",
-        ) from None  # fmt: skip
+        ) from None
     return found
 
 
