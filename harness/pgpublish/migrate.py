@@ -94,15 +94,15 @@ def migrate(conn: Connection) -> list[SqlFile]:
     fit.require_direct(conn)
     with _locked(conn):
         todo = pending(conn)
-        mended = todo[:1] == [RIGHTS]
-        if mended:
+        restored = todo[:1] == [RIGHTS]
+        if restored:
             with conn.transaction():
                 conn.execute(_roles().encode())
                 conn.execute(RIGHTS.text.encode())
             todo = [file for file in pending(conn) if file != RIGHTS]
         current = _installed(conn).get(VERSION) == __version__
         if not todo and current and _exists(conn, "publish._yoyo_migration"):
-            return [RIGHTS] if mended else []
+            return [RIGHTS] if restored else []
         recorded = not _exists(conn, "publish.outbox") or bool(_installed(conn))
         fit.require(conn, "".join(file.text for file in todo), recorded=recorded)
         if not _exists(conn, "publish"):
@@ -120,7 +120,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
             if "record_rights" in _functions(conn):
                 conn.execute("select publish.record_rights()")
                 conn.execute("select publish.warn_names()")
-        return [RIGHTS, *todo] if mended else todo
+        return [RIGHTS, *todo] if restored else todo
 
 
 def require_usable(conn: Connection) -> None:

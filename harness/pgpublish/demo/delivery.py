@@ -30,7 +30,7 @@ class Receiver:
 
     port: int = 0
     chance: random.Random = field(default_factory=lambda: random.Random(SEED))
-    mended: bool = False
+    repaired: bool = False
     answers: Counter[int] = field(default_factory=Counter)
     taken: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -38,7 +38,7 @@ class Receiver:
     def answer(self, event: dict[str, Any]) -> int:
         with self.lock:
             status = 204
-            if not self.mended:
+            if not self.repaired:
                 if event["data"]["icao"] == POISON:
                     status = 422
                 elif self.chance.random() < 0.3:
@@ -153,10 +153,10 @@ def play(conn: Connection, url: str, say: Callable[[str], None]) -> None:
             "select d.class, d.message, d.attempts from public.publish_dead_letters('demo') d",
         )
         say(f"    {row[0]} after {row[2]} attempts: {row[1]}")
-        receiver.mended = True
+        receiver.repaired = True
         call(conn, "select public.publish_redrive('demo')")
         work(url, lambda: state(watcher) == (0, 0, 0))
         say(
-            "  The receiver is mended and the dead letter redriven:"
+            "  The receiver is repaired and the dead letter redriven:"
             f" it has {len(receiver.taken)} of {published}."
         )
