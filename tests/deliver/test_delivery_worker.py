@@ -544,6 +544,19 @@ def test_a_change_that_kills_its_workers_is_set_aside_and_its_neighbours_are_del
     assert parked == [(7, 1, "lost")]
 
 
+def test_a_change_that_was_lost_once_is_not_to_blame(db: Connection) -> None:
+    """Also where maintenance has left nothing of what was before."""
+    notes(db, 1)
+    subscribe(db, "s", max_attempts=1)
+    for _ in range(2):
+        (lost,) = claim(db, "s")
+        db.execute("delete from publish.batch where token <> %s", [lost.token])
+        expire(db)
+    (again,) = claim(db, "s")
+    assert (again.rev, again.attempts) == (1, 0)
+    assert one(db, "select count(*) from publish.parked") == 0
+
+
 @pytest.mark.parametrize("retried", [False, True], ids=["fresh", "retries"])
 def test_no_number_of_lost_batches_holds_up_the_rest(db: Connection, retried: bool) -> None:
     """Also where both parts of the lane have something to send."""
