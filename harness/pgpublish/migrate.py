@@ -61,8 +61,8 @@ def pending(conn: Connection) -> list[SqlFile]:
     """Files that `migrate` would apply, in order. Raises SchemaMismatch if the schema is newer,
     or if a migration was edited after it was applied."""
     installed = _installed(conn)
-    ours = {file.path: file for file in [*resources.migrations(), *replaced()]}
-    if newer := _newer(installed):
+    ours = _ours()
+    if newer := _newer(installed, ours):
         raise SchemaMismatch(
             "the database schema is newer than this pgpublish",
             detail=newer,
@@ -126,7 +126,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
 def require_usable(conn: Connection) -> None:
     """For a worker, which only calls functions that no later version takes away: raises
     SchemaMismatch unless the database is at this version or a newer one."""
-    if not _newer(_installed(conn)):
+    if not _newer(_installed(conn), _ours()):
         require_current(conn)
 
 
@@ -135,7 +135,7 @@ def require_current(conn: Connection) -> None:
     todo = pending(conn)
     if not todo:
         return
-    if len(todo) == len(resources.migrations()) + len(replaced()):
+    if len(todo) == len(_ours()):
         message = "pgpublish is not installed in this database"
     else:
         message = "the database is at another version, or half migrated"
@@ -150,13 +150,14 @@ def ddl() -> str:
     """Everything as one script for psql, in migrate's own transactions: where it was interrupted,
     migrate goes on. It changes nothing where pgpublish is installed."""
     parts = ["\\set ON_ERROR_STOP on\n"]
+    again = replaced()
     for file in resources.migrations():
         record = _record([file]).as_string()
         parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\n{record};\ncommit;\n")
     parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
-    parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in replaced()]
-    parts.append(_record([*replaced(), THIS]).as_string() + ";")
-    if any(_id(file) == "record_rights" for file in replaced()):
+    parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in again]
+    parts.append(_record([*again, THIS]).as_string() + ";")
+    if any(_id(file) == "record_rights" for file in again):
         parts.append("select publish.record_rights();")
     parts.append("commit;\n")
     return "\n".join(parts)
@@ -179,13 +180,17 @@ class _Version(SqlFile):
 THIS = _Version(VERSION, __version__)
 
 
-def _newer(installed: dict[str, str]) -> str | None:
+def _ours() -> dict[str, SqlFile]:
+    """All files of this version by path, in order; reads them."""
+    return {file.path: file for file in [*resources.migrations(), *replaced()]}
+
+
+def _newer(installed: dict[str, str], ours: dict[str, SqlFile]) -> str | None:
     """Why what is installed is newer than this package; None: it is not."""
     there = installed.get(VERSION, "0")
     if _order(there) > _order(__version__):
         return f"It is of version {there}, this is {__version__}."
-    ours = {file.path for file in [*resources.migrations(), *replaced()]} | {VERSION}
-    unknown = sorted(installed.keys() - ours)
+    unknown = sorted(installed.keys() - ours.keys() - {VERSION})
     return f"Not known here: {', '.join(unknown)}." if unknown else None
 
 
