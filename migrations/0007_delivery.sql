@@ -271,6 +271,24 @@ comment on type publish.ask is
   'What a claim takes of one lane. part: as in publish.batch; null: nothing. head: up to which '
   'rev. now: retries due by then. size: how many changes at most. worker: for whom.';
 
+create type publish.message as (
+  token bigint,
+  lease_until timestamptz,
+  place bigint,
+  rev bigint,
+  kind text,
+  pub_id uuid,
+  source_id text,
+  schema_version int,
+  deleted boolean,
+  payload jsonb,
+  headers jsonb,
+  updated_at timestamptz,
+  attempts int
+);
+comment on type publish.message is
+  'One change of a leased lane. place: its place in the batch. attempts: failures so far.';
+
 create table publish.parked (
   subscription_id int not null,
   pub_id uuid not null,

@@ -3,7 +3,7 @@ create or replace function publish.open_batch(
   subscription publish.subscription,
   state publish.state,
   ask publish.ask
-) returns table (token bigint, lease_until timestamptz, attempts int, change publish.published)
+) returns setof publish.message
 language plpgsql
 rows 100
 as $$
@@ -13,9 +13,10 @@ declare
 begin
   return query
     with sized as materialized (
-      select i.*, i.rev is not null
+      select i.*, row_number() over w as place,
+             i.rev is not null
              and (row_number() over w = 1
-                  or sum(publish.text_bytes((i.change).payload)) over w <= 32 * 1024 * 1024) as fits
+                  or sum(publish.text_bytes(i.payload)) over w <= 32 * 1024 * 1024) as fits
         from publish.next_items(subscription => open_batch.subscription, state => v_state,
                                 ask => v_ask) i
       window w as (order by i.next_attempt_at, i.rev rows unbounded preceding)
@@ -48,11 +49,11 @@ begin
        where e.claimed > 0
       returning b.token, b.lease_until
     )
-    select o.token, o.lease_until, z.attempts, z.change
+    select o.token, o.lease_until, z.place, z.rev, z.kind, z.pub_id, z.source_id, z.schema_version,
+           z.deleted, z.payload, z.headers, z.updated_at, z.attempts
       from sized z
      cross join opened o
-     where z.fits
-     order by z.next_attempt_at, z.rev;
+     where z.fits;
 end
 $$;
 comment on function publish.open_batch(publish.subscription, publish.state, publish.ask) is

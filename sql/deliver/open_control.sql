@@ -2,25 +2,15 @@ create or replace function publish.open_control(
   subscription publish.subscription,
   state publish.state,
   ask publish.ask
-) returns table (token bigint, lease_until timestamptz, attempts int, change publish.published)
+) returns setof publish.message
 language plpgsql
 rows 1
 as $$
 declare
   v_subscription publish.subscription := open_control.subscription;
   v_state publish.state := open_control.state;
-  v_change publish.published;
+  v_is_reset boolean := (open_control.subscription).reset_told_at is null;
 begin
-  v_change.kind := case when v_subscription.reset_told_at is null then 'pgpublish.reset'
-                        else 'pgpublish.resynced' end;
-  v_change.rev := case when v_subscription.reset_told_at is null then 0
-                       else v_subscription.reset_rev end;
-  v_change.pub_id := '00000000-0000-0000-0000-000000000000';
-  v_change.schema_version := 1;
-  v_change.deleted := false;
-  v_change.payload := jsonb_build_object('life', v_subscription.life,
-                                         'head', v_subscription.reset_rev);
-  v_change.updated_at := v_subscription.reset_at;
   return query
     insert into publish.batch as b
       (subscription_id, lane, worker, part, claimed, cursor, cursor_to, retried_to, retry_to,
@@ -30,7 +20,12 @@ begin
             v_state.fresh_failures, v_state.fresh_due_at, v_state.retries_failures,
             v_state.retries_due_at, v_state.answered_at,
             (open_control.ask).now + v_subscription.lease)
-    returning b.token, b.lease_until, b.fresh_failures, v_change;
+    returning b.token, b.lease_until, 1::bigint,
+              case when v_is_reset then 0 else v_subscription.reset_rev end,
+              case when v_is_reset then 'pgpublish.reset' else 'pgpublish.resynced' end,
+              '00000000-0000-0000-0000-000000000000'::uuid, null::text, 1, false,
+              jsonb_build_object('life', v_subscription.life, 'head', v_subscription.reset_rev),
+              null::jsonb, v_subscription.reset_at, b.fresh_failures;
 end
 $$;
 comment on function publish.open_control(publish.subscription, publish.state, publish.ask) is

@@ -30,6 +30,7 @@ declare
   v_ask publish.ask;
   v_head bigint := public.publish_head();
   v_lane int;
+  v_ids record;
 begin
   perform publish.check_claim(publish_claim.worker, publish_claim.batch);
   v_subscription := publish.claimable(publish_claim.subscription);
@@ -53,21 +54,25 @@ begin
     v_state := publish.heed_lost(v_subscription, v_state);
     v_ask := publish.next_ask(subscription => v_subscription, state => v_state,
                               worker => publish_claim.worker, batch => publish_claim.batch);
+    v_ids := publish.message_ids(v_subscription);
     if v_ask.part = 'retries' then
       perform publish.prune_retries(v_state, v_ask);
     end if;
     return query
-      select o.token, v_lane, o.lease_until, v_ask.part, m.id, v_source,
-             lpad(v_subscription.life::text, 10, '0') || lpad((o.change).rev::text, 19, '0'),
-             (o.change).rev, (o.change).kind, (o.change).pub_id,
-             case when v_subscription.key then (o.change).source_id end,
-             (o.change).schema_version, (o.change).deleted, (o.change).payload,
-             (o.change).headers, o.attempts, (o.change).updated_at
-        from publish.open_part(subscription => v_subscription, state => v_state, ask => v_ask)
-               with ordinality as o (token, lease_until, attempts, change, place)
-       cross join lateral publish.message_id(subscription => v_subscription, rev => (o.change).rev,
-                                             control => case when v_ask.part = 'control'
-                                                             then (o.change).kind end) m
+      select o.token, v_lane, o.lease_until, v_ask.part,
+             case when v_ask.part = 'control' then o.kind || '/' || v_subscription.life
+                  else v_ids.beginnings[width_bucket(o.rev - 1, v_ids.first_revs)] || o.rev end,
+             v_source, lpad(v_subscription.life::text, 10, '0') || lpad(o.rev::text, 19, '0'),
+             o.rev, o.kind, o.pub_id, case when v_subscription.key then o.source_id end,
+             o.schema_version, o.deleted, o.payload, o.headers, o.attempts, o.updated_at
+        from (select c.*
+                from publish.open_control(subscription => v_subscription, state => v_state,
+                                          ask => v_ask) c
+               where v_ask.part = 'control'
+              union all
+              select b.*
+                from publish.open_batch(subscription => v_subscription, state => v_state,
+                                        ask => v_ask) b) o
        order by o.place;
     if found then
       perform publish.flush_at_commit();
