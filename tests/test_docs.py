@@ -10,6 +10,7 @@ import click
 import doc_session
 import psycopg
 import pytest
+import reference
 from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
@@ -104,6 +105,11 @@ def test_the_table_of_public_functions_is_that_of_the_catalog(url: str) -> None:
     for function, letter in rows:
         granted.setdefault(function, set()).add(letter)
     assert {f: set(told[f]) - {" "} for f in told} == granted
+
+
+def test_the_reference_is_what_the_catalog_says(url: str) -> None:
+    with psycopg.connect(url) as conn:
+        assert reference.PAGE.read_text() == reference.page(conn)
 
 
 def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
