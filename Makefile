@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS ?= debian embedded
 
-.PHONY: demo test lint pytest torture failover bench docs format clean
+.PHONY: demo test test-all lint pytest mutants torture failover bench docs format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
@@ -21,6 +21,15 @@ pytest: .venv/dev
 	  timeout 740 $(BIN)/pytest -n 3 --server $$server; \
 	done
 
+# The whole suite on each version that is supported; the other two are those of make test.
+test-all: test
+	set -e; for bin in $$(tests/install-versions .servers 14 16 17); do \
+	  timeout 1200 $(BIN)/pytest -n 3 --server $$PWD/$$bin; \
+	done
+
+mutants: .venv/dev
+	$(BIN)/python tests/mutants.py
+
 torture: .venv/dev
 	timeout 900 $(BIN)/pytest -s --torture 120 tests/test_torture.py
 
@@ -34,6 +43,7 @@ bench: .venv/dev
 docs: .venv/dev
 	$(BIN)/python tests/doc_session.py README.md docs/*.md
 	$(BIN)/python tests/test_docs.py
+	$(BIN)/python tests/reference.py
 
 format: .venv/dev
 	$(BIN)/ruff format harness tests bench examples

@@ -75,6 +75,8 @@ def admin(cluster: Cluster) -> Iterator[Connection]:
 def template(cluster: Cluster, admin: Connection) -> str:
     admin.execute("create database pgpublish_template")
     with psycopg.connect(cluster.url("pgpublish_template"), autocommit=True) as conn:
+        if conn.info.server_version < 150000:
+            conn.execute("revoke create on schema public from public")  # as later versions have it
         migrate(conn)
     return "pgpublish_template"
 

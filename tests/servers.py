@@ -54,10 +54,11 @@ def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
     user = embedded.unprivileged_user()
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
-    if kind == "embedded":
-        bin = embedded.reachable(embedded.binaries(), user, folder)
+    if kind == "debian":
+        bin = debian_bin()
     else:
-        bin = debian_bin() if kind == "debian" else Path(kind)
+        bin = embedded.binaries() if kind == "embedded" else Path(kind)
+        bin = embedded.reachable(bin, user, folder)
     return Cluster(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
 
 

@@ -1,0 +1,512 @@
+"""Deliberate breaks of the SQL and the Python, each of which some test must notice.
+
+python tests/mutants.py [--server …] [--only WORD]: breaks a copy of this checkout in one place
+after the other, runs the tests named there, and prints the survivors, which are to be none. The
+copy is removed at the end. Exit code 1: one survived, or a break no longer fits its file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+LIMIT_S = 300
+
+
+class Mutant(NamedTuple):
+    """What is broken, where, from which text (found once in its file) to which, and who sees it."""
+
+    claim: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    # The writer's lock, snapshots, cuts.
+    Mutant(
+        "drains work side by side",
+        "sql/common/try_writer_lock.sql",
+        "  lock table publish.writer in exclusive mode nowait;\n",
+        "",
+        "tests/drain/test_lock.py",
+    ),
+    Mutant(
+        "the lock does not exclude itself",
+        "sql/common/try_writer_lock.sql",
+        "in exclusive mode",
+        "in row exclusive mode",
+        "tests/drain/test_lock.py",
+    ),
+    Mutant(
+        "a drain in an old snapshot is not refused",
+        "sql/drain/publish_drain.sql",
+        "  perform publish.check_read_committed('publish_drain', 'its lock');\n",
+        "",
+        "tests/drain/test_lock.py",
+    ),
+    Mutant(
+        "stragglers are skipped",
+        "sql/common/undrained.sql",
+        "     where pg_visible_in_snapshot(x.xid, undrained.seen)\n",
+        "     where false\n",
+        "tests/drain/test_late_commit.py",
+    ),
+    Mutant(
+        "a transaction under way counts as drained",
+        "sql/drain/drained_after.sql",
+        "     where x.xid >= pg_snapshot_xmax(drained_after.drained) "
+        "and x.xid < drained_after.cut\n",
+        "     where false\n",
+        "tests/drain/test_late_commit.py",
+    ),
+    Mutant(
+        "a range runs over transactions under way",
+        "sql/common/undrained.sql",
+        "(undrained.seen) as x (xid)\n     where x.xid >= pg_snapshot_xmax(undrained.drained)\n",
+        "(undrained.seen) as x (xid)\n     where false\n",
+        "tests/drain/test_late_commit.py tests/drain/test_interleavings.py",
+    ),
+    Mutant(
+        "an own enqueue is not seen",
+        "sql/drain/read_outbox.sql",
+        "v_own xid8 := pg_current_xact_id_if_assigned();",
+        "v_own xid8 := null;",
+        "tests/drain/test_own_transaction.py",
+    ),
+    Mutant(
+        "a small transaction is cut",
+        "sql/drain/cut_batch.sql",
+        "if v_cut <> (cut_batch.places)[1].xid then",
+        "if false then",
+        "tests/drain/test_cut.py",
+    ),
+    Mutant(
+        "a cut transaction begins again",
+        "sql/common/undrained.sql",
+        "case when s.xid = undrained.partial_xid then undrained.partial_seq else -1 end",
+        "-1::bigint",
+        "tests/drain/test_cut.py tests/drain/test_late_commit.py",
+    ),
+    Mutant(
+        "a batch has no end in bytes",
+        "sql/drain/read_outbox.sql",
+        "<= 64 * 1024 * 1024 as fits",
+        "is not null as fits",
+        "tests/drain/test_cut.py",
+    ),
+    Mutant(
+        "headers weigh nothing",
+        "sql/drain/read_outbox.sql",
+        "+ publish.size_of(o.headers)::bigint * cardinality(o.source_ids)",
+        "",
+        "tests/drain/test_cut.py",
+    ),
+    # What is published.
+    Mutant(
+        "only the hash is compared",
+        "sql/drain/judge.sql",
+        "when (p.payload_hash, p.deleted, p.schema_version)\n"
+        "                         is distinct from (e.payload_hash, e.deleted, "
+        "v_kind.schema_version)",
+        "when p.payload_hash is distinct from e.payload_hash",
+        "tests/drain/test_no_change.py",
+    ),
+    Mutant(
+        "no change is a change",
+        "sql/drain/judge.sql",
+        "when v_kind.view is not null then 'unchanged'",
+        "when v_kind.view is not null then 'changed'",
+        "tests/drain/test_no_change.py",
+    ),
+    Mutant(
+        "a payload that commits late wins",
+        "sql/drain/judge.sql",
+        "when v_kind.view is null and (e.mark).payload_no <= p.payload_no",
+        "when false",
+        "tests/drain/test_late_commit.py",
+    ),
+    Mutant(
+        "the older payload of a batch wins",
+        "sql/drain/given_entries.sql",
+        "m.payload_no desc nulls last, m.seq desc",
+        "m.payload_no, m.seq",
+        "tests/drain/test_late_commit.py",
+    ),
+    Mutant(
+        "revs follow no order of enqueue",
+        "sql/drain/in_order.sql",
+        "order by (c.mark).seq, c.kind",
+        "order by (c.mark).seq desc, c.kind",
+        "tests/drain/test_no_change.py",
+    ),
+    Mutant(
+        "an unknown key leaves a tombstone",
+        "sql/drain/judge.sql",
+        "when p.place is null and e.deleted and v_kind.view is not null\n"
+        "                      then 'unchanged'\n                    ",
+        "",
+        "tests/drain tests/pgtap/drain",
+    ),
+    Mutant(
+        "every drain tells its listeners",
+        "sql/drain/publish_drain.sql",
+        "if v_next.published > 0 and pg_notification_queue_usage() < 0.9",
+        "if pg_notification_queue_usage() < 0.9",
+        "tests/drain/test_lock.py",
+    ),
+    Mutant(
+        "a full queue fails the drain",
+        "sql/drain/publish_drain.sql",
+        " and pg_notification_queue_usage() < 0.9",
+        "",
+        "tests/drain/test_full_queue.py",
+    ),
+    # What sets a key aside.
+    Mutant(
+        "a person's cancel is a timeout",
+        "sql/drain/publish_drain.sql",
+        "      if not publish.timed_out() then\n        raise;\n      end if;\n",
+        "",
+        "tests/drain/test_stopped.py",
+    ),
+    Mutant(
+        "the time of the whole message counts",
+        "sql/common/timed_out.sql",
+        "nullif(current_setting('publish.began', true), '')::timestamptz",
+        "statement_timestamp()",
+        "tests/drain/test_stopped.py",
+    ),
+    Mutant(
+        "no kind is ever suspect",
+        "sql/drain/suspects.sql",
+        "and d.attempts between 1 and 2",
+        "and false",
+        "tests/drain/test_stopped.py",
+    ),
+    Mutant(
+        "retries of a failed key do not space out",
+        "sql/common/backoff.sql",
+        "greatest(0, least(backoff.attempts, 60) - 1)",
+        "0",
+        "tests/drain/test_poison.py "
+        "tests/drain/test_quarantine_retry.py tests/deliver/test_outcomes.py",
+    ),
+    Mutant(
+        "a table is read while it is replaced",
+        "sql/common/try_hold.sql",
+        "  perform publish_gate.gate_hold(try_hold.relation);\n",
+        "",
+        "tests/drain/test_replaced_table.py",
+    ),
+    # Epochs, readers, retention.
+    Mutant(
+        "a crash begins no epoch",
+        "sql/drain/begin_epoch.sql",
+        "when not exists (select from publish.alive) then 'crash'",
+        "when false then 'crash'",
+        "tests/feed/test_crash.py",
+    ),
+    Mutant(
+        "a promotion goes unnoticed",
+        "sql/drain/begin_epoch.sql",
+        " and a.timeline = v_here.timeline\n",
+        "\n",
+        "tests/operate/test_standby.py tests/operate/test_restore.py",
+    ),
+    Mutant(
+        "a cursor above the head goes on",
+        "sql/feed/cursor_state.sql",
+        "if cursor_state.since > cursor_state.head then",
+        "if false then",
+        "tests/feed/test_cursor.py",
+    ),
+    Mutant(
+        "a cursor below the floor goes on",
+        "sql/feed/cursor_state.sql",
+        "if v_floor > greatest(cursor_state.since, cursor_state.base) then",
+        "if false then",
+        "tests/feed/test_cursor.py",
+    ),
+    Mutant(
+        "a cursor of a lost epoch goes on",
+        "sql/feed/cursor_state.sql",
+        "and e.first_rev < greatest(cursor_state.since, cursor_state.base)",
+        "and false",
+        "tests/feed/test_cursor.py",
+    ),
+    Mutant(
+        "a first sync trips over the floor",
+        "sql/feed/cursor_state.sql",
+        "if v_floor > greatest(cursor_state.since, cursor_state.base) then",
+        "if v_floor > cursor_state.since then",
+        "tests/feed/test_cursor.py",
+    ),
+    Mutant(
+        "a slot is emptied without looking under its lock",
+        "sql/operate/empty_slot.sql",
+        "    execute v_undrained into v_found using v_state.drained;\n    if not v_found then\n"
+        "      execute format('truncate",
+        "    if not v_found then\n      execute format('truncate",
+        "tests/operate/test_slots.py",
+    ),
+    Mutant(
+        "a slot with a straggler is emptied",
+        "sql/operate/empty_slot.sql",
+        "o.xid = any (array(select pg_snapshot_xip($1)))",
+        "false",
+        "tests/operate/test_slots.py",
+    ),
+    Mutant(
+        "the floor stays behind what is pruned",
+        "sql/operate/prune.sql",
+        "select g.kind, max(g.rev) as floor",
+        "select g.kind, min(g.rev) as floor",
+        "tests/operate/test_prune.py tests/feed/test_cursor.py",
+    ),
+    # Capture.
+    Mutant(
+        "an update that moves a key marks the new one only",
+        "sql/capture/capture_keys.sql",
+        "          union all\n          select k.key from old_rows o, %1$s_key(o.*) k (key)"
+        "$sql$\n    else",
+        "$sql$\n    else",
+        "tests/capture/test_capture.py",
+    ),
+    Mutant(
+        "a row that becomes another row of its key is no change",
+        "sql/capture/capture_keys.sql",
+        "           where not exists (select from captured_rows r\n"
+        "                              where %1$s_same(o.*, r.*))",
+        "           where false",
+        "tests/capture",
+    ),
+    Mutant(
+        "an UPDATE of watched columns is skipped",
+        "sql/capture/capture_keys.sql",
+        "           where not exists (select from old_rows o\n"
+        "                              where %1$s_unchanged(o.*, r.*))",
+        "           where false",
+        "tests/capture",
+    ),
+    # Delivery.
+    Mutant(
+        "any token settles",
+        "sql/deliver/held_batch.sql",
+        "if v_newest is distinct from held_batch.token or held_batch.token is null then",
+        "if held_batch.token is null then",
+        "tests/deliver/test_delivery_crash.py tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "a leased lane is claimed again",
+        "sql/deliver/next_ask.sql",
+        "     or (next_ask.state).is_open and (next_ask.state).lease_until > v_ask.now\n",
+        "",
+        "tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "a circuit waits as long as a retry",
+        "sql/deliver/judge_batch.sql",
+        "least((judge_batch.subscription).backoff_max, interval '1 minute')",
+        "(judge_batch.subscription).backoff_max",
+        "tests/deliver/test_outcomes.py tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "an outage counts as attempts",
+        "sql/deliver/park.sql",
+        "or c.counts = 'if answered' and coalesce(",
+        "or c.counts = 'if answered' or coalesce(",
+        "tests/deliver/test_outcomes.py",
+    ),
+    Mutant(
+        "nothing is given up for its age",
+        "sql/deliver/park.sql",
+        "or f.first_failed_at < park.now - v_subscription.give_up_after",
+        "",
+        "tests/deliver/test_outcomes.py tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "retries know no rate",
+        "sql/deliver/judge_batch.sql",
+        "  v_batch.retries_due_at := greatest(v_batch.retries_due_at, v_paced_at);\n",
+        "",
+        "tests/deliver/test_outcomes.py tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "a message keeps its id after a reset",
+        "sql/deliver/message_ids.sql",
+        "case when e.at < (message_ids.subscription).reset_at\n"
+        "                           then (message_ids.subscription).life || '/' else '' end",
+        "''",
+        "tests/deliver/test_resets.py",
+    ),
+    Mutant(
+        "resynced comes before all lanes are through",
+        "sql/deliver/next_control.sql",
+        "and l.cursor < (next_control.subscription).reset_rev)",
+        "and false)",
+        "tests/deliver/test_resets.py",
+    ),
+    Mutant(
+        "one lost batch is enough to blame",
+        "sql/deliver/lost_size.sql",
+        "and count(*) = 2",
+        "and count(*) >= 1",
+        "tests/deliver/test_delivery_worker.py tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "redrive follows no order",
+        "sql/deliver/publish_redrive.sql",
+        "order by d.rev",
+        "order by d.pub_id",
+        "tests/deliver/test_lanes.py tests/deliver/test_deliver_cli.py tests/test_pg_prove.py",
+    ),
+    Mutant(
+        "keys that wait for a retry are sent as fresh",
+        "sql/deliver/next_changes.sql",
+        "      and k.next_attempt_at is null\n    order by p.rev",
+        "    order by p.rev",
+        "tests/deliver/test_lanes.py tests/pgtap/deliver tests/test_pg_prove.py",
+    ),
+    Mutant(
+        "settled before it is sent",
+        "harness/pgpublish/deliver/sender.py",
+        "            failures = self._send(sink, claimed, options.hide)\n",
+        "            self._settle(claimed, [])\n"
+        "            failures = self._send(sink, claimed, options.hide)\n",
+        "tests/deliver/test_delivery_crash.py tests/deliver/test_delivery_worker.py",
+    ),
+    Mutant(
+        "a redirect is followed",
+        "harness/pgpublish/sinks/webhook.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        "tests/deliver/test_webhook.py",
+    ),
+    Mutant(
+        "private addresses are called",
+        "harness/pgpublish/sinks/webhook.py",
+        "return self.networks.allow(address) and (self.allow_private or is_public(address))",
+        "return True",
+        "tests/deliver/test_webhook.py tests/deliver/test_policy.py",
+    ),
+    Mutant(
+        "what comes after the timestamp is not signed",
+        "harness/pgpublish/sinks/signature.py",
+        'signed = f"{message_id}.{timestamp}.".encode() + body',
+        'signed = f"{message_id}.{timestamp}.".encode()',
+        "tests/deliver/test_webhook.py",
+    ),
+    # Jobs.
+    Mutant(
+        "a run that lost its job settles it",
+        "sql/jobs/publish_job_done.sql",
+        "and j.token = publish_job_done.token\n     and j.status = 'running' "
+        "and j.due_at > clock_timestamp()",
+        "\n     and j.status = 'running'",
+        "tests/jobs/test_job_killed.py",
+    ),
+    Mutant(
+        "an expired lease settles",
+        "sql/jobs/publish_job_done.sql",
+        " and j.due_at > clock_timestamp()",
+        "",
+        "tests/jobs/test_job_killed.py",
+    ),
+    Mutant(
+        "a lease runs on the transaction's clock",
+        "sql/jobs/publish_job_done.sql",
+        "and j.due_at > clock_timestamp()",
+        "and j.due_at > now()",
+        "tests/jobs tests/test_pg_prove.py",
+    ),
+    Mutant(
+        "a lost session is no loss",
+        "sql/jobs/return_lost_jobs.sql",
+        "            or j.pid is not null\n",
+        "            or false\n",
+        "tests/jobs/test_job_killed.py",
+    ),
+    Mutant(
+        "lost runs are not spaced",
+        "sql/jobs/return_lost_jobs.sql",
+        "when j.setbacks = 0 then clock_timestamp()",
+        "when true then clock_timestamp()",
+        "tests/jobs",
+    ),
+]
+
+
+def check() -> list[str]:
+    """Breaks whose old text is not there exactly once, so that they break nothing or too much."""
+    return [
+        f"{m.file}: {m.claim}: found {count} times"
+        for m in MUTANTS
+        if (count := (ROOT / m.file).read_text(encoding="utf-8").count(m.old)) != 1
+    ]
+
+
+def copied(to: Path) -> Path:
+    """What the tests need of this checkout."""
+    skipped = shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".*_cache", "dist")
+    return Path(shutil.copytree(ROOT, to / "checkout", ignore=skipped))
+
+
+def notice(mutant: Mutant, copy: Path, server: str) -> str | None:
+    """The test that fails, or none."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "2", "-p", "no:cacheprovider",
+               "--server", server, *mutant.tests.split()]  # fmt: skip
+    env = os.environ | {"PYTHONPATH": str(copy / "harness")}
+    try:
+        run = subprocess.run(command, cwd=copy, env=env, capture_output=True, text=True,
+                             timeout=LIMIT_S)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"nothing came within {LIMIT_S} s"
+    said = run.stdout.splitlines()
+    failed = [line for line in said if line.startswith("FAILED")]
+    if failed:
+        return failed[0].split(" ")[1]
+    if run.returncode != 0:
+        raise SystemExit("\n".join([f"{mutant.claim}: the tests did not run", *said[-20:]]))
+    return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--server", default="embedded", help="as in pytest")
+    parser.add_argument("--only", default="", help="those whose claim or file has this in it")
+    options = parser.parse_args()
+    wrong = check()
+    if wrong:
+        print("These breaks no longer fit their files:", *wrong, sep="\n")
+        return 1
+    survivors = []
+    chosen = [m for m in MUTANTS if options.only in f"{m.claim} {m.file}"]
+    with tempfile.TemporaryDirectory(prefix="pgpublish-mutants-") as folder:
+        copy = copied(Path(folder))
+        for place, mutant in enumerate(chosen, 1):
+            began = time.monotonic()
+            file = copy / mutant.file
+            whole = file.read_text(encoding="utf-8")
+            file.write_text(whole.replace(mutant.old, mutant.new), encoding="utf-8")
+            seen = notice(mutant, copy, options.server)
+            file.write_text(whole, encoding="utf-8")
+            if seen is None:
+                survivors.append(mutant)
+            print(f"{place}/{len(chosen)} {mutant.claim}: {seen or 'SURVIVED'}"
+                  f" ({time.monotonic() - began:.0f} s)", flush=True)  # fmt: skip
+    print(f"{len(chosen)} mutants, {len(survivors)} survivors")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
