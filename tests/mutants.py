@@ -70,13 +70,6 @@ MUTANTS = [
         "tests/drain/test_late_commit.py",
     ),
     Mutant(
-        "a range runs over transactions under way",
-        "sql/common/undrained.sql",
-        "(undrained.seen) as x (xid)\n     where x.xid >= pg_snapshot_xmax(undrained.drained)\n",
-        "(undrained.seen) as x (xid)\n     where false\n",
-        "tests/drain/test_late_commit.py tests/drain/test_interleavings.py",
-    ),
-    Mutant(
         "an own enqueue is not seen",
         "sql/drain/read_outbox.sql",
         "v_own xid8 := pg_current_xact_id_if_assigned();",
