@@ -110,8 +110,10 @@ create table publish.file (
 );
 comment on table publish.file is
   'What is installed: each migration and each file of sql/ with the SHA-256 of its text.';
-comment on column publish.file.path is 'As in the package: migrations/… or sql/….';
-comment on column publish.file.checksum is 'SHA-256 of the file, hexadecimal.';
+comment on column publish.file.path is
+  'As in the package: migrations/… or sql/…. Also: version, and role_prefix if there is one.';
+comment on column publish.file.checksum is
+  'SHA-256 of the file, hexadecimal; of version and role_prefix what they are.';
 
 create table publish.object (
   object text not null,

@@ -7,11 +7,10 @@ sql` writes the same rows, so that a database set up with psql alone can be migr
 
 from __future__ import annotations
 
-import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from psycopg import sql
 from yoyo import read_migrations
@@ -19,13 +18,12 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import parse_uri
 from yoyo.migrations import Migration, MigrationList
 
-from pgpublish import __version__, fit, resources
+from pgpublish import __version__, fit, installed, resources
 from pgpublish.database import Connection
 from pgpublish.errors import SchemaMismatch
 from pgpublish.resources import SqlFile
 from pgpublish.sinks.registry import registration
 
-VERSION = "version"  # the path of publish.file that says which version was installed last
 RIGHTS = SqlFile("rights", "select publish.restore_rights()")  # what pending() says of them
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
 
@@ -60,22 +58,22 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 def pending(conn: Connection) -> list[SqlFile]:
     """Files that `migrate` would apply, in order. Raises SchemaMismatch if the schema is newer,
     or if a migration was edited after it was applied."""
-    installed = _installed(conn)
+    recorded = installed.files(conn)
     ours = _ours()
-    if newer := _newer(installed, ours):
+    if newer := installed.newer(recorded, ours):
         raise SchemaMismatch(
             "the database schema is newer than this pgpublish",
             detail=newer,
             hint="Upgrade the package: pip install --upgrade pgpublish",
         )
-    there = _functions(conn)
+    there = installed.functions(conn)
     changed = [
         file
         for file in ours.values()
-        if installed.get(file.path) != file.checksum
+        if recorded.get(file.path) != file.checksum
         or (file.path.startswith("sql/") and _id(file) not in there)
     ]
-    edited = [f.path for f in changed if f.path in installed and f.path.startswith("migrations/")]
+    edited = [f.path for f in changed if f.path in recorded and f.path.startswith("migrations/")]
     if edited:
         raise SchemaMismatch(
             "a migration was edited after it was applied",
@@ -88,36 +86,39 @@ def pending(conn: Connection) -> list[SqlFile]:
     return [*([RIGHTS] if wrong else []), *changed]
 
 
-def migrate(conn: Connection) -> list[SqlFile]:
+def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
     """Applies what is pending and returns it. Two at once wait for each other; a second run
-    finds nothing. conn must be in autocommit mode. Raises SchemaMismatch, psycopg.Error."""
+    finds nothing. conn must be in autocommit mode. role_prefix: what the names of our roles begin
+    with, as in app_publish_owner; None: as they do there. Raises SchemaMismatch, psycopg.Error."""
     fit.require_direct(conn)
     with _locked(conn):
         todo = pending(conn)
+        prefix = installed.role_prefix(conn, role_prefix)
+        owner = sql.Identifier(f"{prefix}publish_owner")
         restored = todo[:1] == [RIGHTS]
         if restored:
             with conn.transaction():
-                conn.execute(_roles().encode())
+                conn.execute(_roles(prefix).encode())
                 conn.execute(RIGHTS.text.encode())
             todo = [file for file in pending(conn) if file != RIGHTS]
-        current = _installed(conn).get(VERSION) == __version__
-        if not todo and current and _exists(conn, "publish._yoyo_migration"):
+        current = installed.files(conn).get(installed.VERSION) == __version__
+        if not todo and current and installed.exists(conn, "publish._yoyo_migration"):
             return [RIGHTS] if restored else []
-        recorded = not _exists(conn, "publish.outbox") or bool(_installed(conn))
+        recorded = not installed.exists(conn, "publish.outbox") or bool(installed.files(conn))
         fit.require(conn, "".join(file.text for file in todo), recorded=recorded)
-        if not _exists(conn, "publish"):
+        if not installed.exists(conn, "publish"):
             conn.execute("create schema if not exists publish")
-        _apply_migrations(conn)
+        _apply_migrations(conn, prefix)
         todo_functions = [f for f in todo if not f.path.startswith("migrations/")]
         with conn.transaction():
-            conn.execute("set local role publish_owner")
+            conn.execute(sql.SQL("set local role {}").format(owner))
             conn.execute("set local check_function_bodies = off")
             for file in todo_functions:
-                conn.execute(file.text.encode(conn.info.encoding))
-            conn.execute(_record([*todo_functions, THIS]))
-            if "renew_captures" in _functions(conn):
+                conn.execute(file.naming(prefix).encode(conn.info.encoding))
+            conn.execute(_record([*todo_functions, *installed.facts(prefix)]))
+            if "renew_captures" in installed.functions(conn):
                 conn.execute("select publish.renew_captures()")
-            if "record_rights" in _functions(conn):
+            if "record_rights" in installed.functions(conn):
                 conn.execute("select publish.record_rights()")
                 conn.execute("select publish.warn_names()")
         return [RIGHTS, *todo] if restored else todo
@@ -126,7 +127,7 @@ def migrate(conn: Connection) -> list[SqlFile]:
 def require_usable(conn: Connection) -> None:
     """For a worker, which only calls functions that no later version takes away: raises
     SchemaMismatch unless the database is at this version or a newer one."""
-    if not _newer(_installed(conn), _ours()):
+    if not installed.newer(installed.files(conn), _ours()):
         require_current(conn)
 
 
@@ -146,17 +147,19 @@ def require_current(conn: Connection) -> None:
     )
 
 
-def ddl() -> str:
+def ddl(prefix: str = "") -> str:
     """Everything as one script for psql, in migrate's own transactions: where it was interrupted,
     migrate goes on. It changes nothing where pgpublish is installed."""
     parts = ["\\set ON_ERROR_STOP on\n"]
     again = replaced()
     for file in resources.migrations():
         record = _record([file]).as_string()
-        parts.append(f"-- {file.path}\nbegin;\n{file.text.strip()}\n{record};\ncommit;\n")
-    parts.append("begin;\nset local role publish_owner;\nset local check_function_bodies = off;\n")
-    parts += [f"-- {file.path}\n{file.text.strip()}\n" for file in again]
-    parts.append(_record([*again, THIS]).as_string() + ";")
+        text = file.naming(prefix).strip()
+        parts.append(f"-- {file.path}\nbegin;\n{text}\n{record};\ncommit;\n")
+    parts.append(f"begin;\nset local role {prefix}publish_owner;")
+    parts.append("set local check_function_bodies = off;\n")
+    parts += [f"-- {file.path}\n{file.naming(prefix).strip()}\n" for file in again]
+    parts.append(_record([*again, *installed.facts(prefix)]).as_string() + ";")
     if any(_id(file) == "record_rights" for file in again):
         parts.append("select publish.record_rights();")
     parts.append("commit;\n")
@@ -170,52 +173,31 @@ def replaced() -> list[SqlFile]:
     return [*found, SqlFile("sinks", registration())] if learns else found
 
 
-@dataclass(frozen=True)
-class _Version(SqlFile):
-    @property
-    def checksum(self) -> str:
-        return self.text
-
-
-THIS = _Version(VERSION, __version__)
-
-
 def _ours() -> dict[str, SqlFile]:
     """All files of this version by path, in order; reads them."""
     return {file.path: file for file in [*resources.migrations(), *replaced()]}
 
 
-def _newer(installed: dict[str, str], ours: dict[str, SqlFile]) -> str | None:
-    """Why what is installed is newer than this package; None: it is not."""
-    there = installed.get(VERSION, "0")
-    if _order(there) > _order(__version__):
-        return f"It is of version {there}, this is {__version__}."
-    unknown = sorted(installed.keys() - ours.keys() - {VERSION})
-    return f"Not known here: {', '.join(unknown)}." if unknown else None
-
-
-def _order(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)[:3]]
-
-
-def _apply_migrations(conn: Connection) -> None:
+def _apply_migrations(conn: Connection, prefix: str) -> None:
     backend = _Backend(conn)
+    owner = f"{prefix}publish_owner"
     try:
         backend.init_connection(conn)
         backend.ensure_internal_schema_updated()
-        every = read_migrations(str(resources.folder("migrations")))
-        by_psql = {PurePosixPath(path).stem for path in _installed(conn)}
+        every = _migrations(prefix)
+        by_psql = {PurePosixPath(path).stem for path in installed.files(conn)}
         todo = backend.to_apply(every)
         backend.mark_migrations(MigrationList([m for m in todo if m.id in by_psql]))
         backend.apply_migrations(MigrationList([m for m in todo if m.id not in by_psql]))
         for (table,) in conn.execute(
             "select c.relname from pg_catalog.pg_class c"
-            " where c.relnamespace = 'publish'::regnamespace and c.relname like '\\_yoyo\\_%'"
-            " and c.relkind = 'r' and c.relowner <> 'publish_owner'::regrole"
+            " where c.relnamespace = 'publish'::regnamespace and starts_with(c.relname, '_yoyo_')"
+            " and c.relkind = 'r' and c.relowner <> %s::regrole",
+            [owner],
         ).fetchall():
             conn.execute(
-                sql.SQL("alter table publish.{} owner to publish_owner").format(
-                    sql.Identifier(table)
+                sql.SQL("alter table publish.{} owner to {}").format(
+                    sql.Identifier(table), sql.Identifier(owner)
                 )
             )
     finally:
@@ -223,9 +205,22 @@ def _apply_migrations(conn: Connection) -> None:
             conn.execute("reset search_path")
 
 
-def _roles() -> str:
+def _migrations(prefix: str) -> MigrationList:
+    """The migrations as yoyo has them, which reads files."""
+    with tempfile.TemporaryDirectory(prefix="pgpublish-") as folder:
+        for file in resources.migrations():
+            text = file.naming(prefix)
+            (Path(folder) / PurePosixPath(file.path).name).write_text(text, encoding="utf-8")
+        found = read_migrations(folder)
+        for migration in found:
+            migration.load()
+        return found
+
+
+def _roles(prefix: str) -> str:
     """The part of the first migration that may be run again: it makes the roles."""
-    return resources.migrations()[0].text.split("\n-- migrate runs what is above again")[0]
+    text = resources.migrations()[0].naming(prefix)
+    return text.split("\n-- migrate runs what is above again")[0]
 
 
 def _id(migration: SqlFile) -> str:
@@ -240,33 +235,6 @@ def _record(files: list[SqlFile]) -> sql.Composed:
         "insert into publish.file (path, checksum) values\n  {}\n"
         "on conflict (path) do update set checksum = excluded.checksum, applied_at = now()"
     ).format(rows)
-
-
-def _installed(conn: Connection) -> dict[str, str]:
-    if not _exists(conn, "publish.file"):
-        return {}
-    return dict(conn.execute("select f.path, f.checksum from publish.file f").fetchall())
-
-
-def _functions(conn: Connection) -> set[str]:
-    """Names of the functions and views that are there: a dump of schema publish alone leaves out
-    what is in public and in publish_gate."""
-    rows = conn.execute(
-        "select p.proname from pg_catalog.pg_proc p"
-        " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
-        " where n.nspname = 'publish_gate'"
-        " or n.nspname = case when starts_with(p.proname, 'publish_')"
-        " then 'public' else 'publish' end"
-        " union all"
-        " select v.viewname from pg_catalog.pg_views v where v.schemaname = 'publish'"
-    )
-    return {name for (name,) in rows}
-
-
-def _exists(conn: Connection, name: str) -> bool:
-    resolver = "to_regclass" if "." in name else "to_regnamespace"
-    row = conn.execute(f"select {resolver}(%s) is not null", [name]).fetchone()
-    return bool(row and row[0])
 
 
 @contextmanager

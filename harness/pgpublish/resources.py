@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+PREFIX = re.compile(r"(?:(?!pg_)[a-z_][a-z0-9_]{0,45})?")
+ROLE = re.compile(r"\bpublish_(?:owner|writer|reader|worker|admin|projector)\b")
 
 
 @dataclass(frozen=True)
@@ -16,9 +19,18 @@ class SqlFile:
     path: str
     text: str
 
+    def naming(self, prefix: str) -> str:
+        """The text with this prefix before the name of each of our roles. Raises ValueError unless
+        the names need no quotes and are at most 63 bytes."""
+        if not PREFIX.fullmatch(prefix):
+            raise ValueError(
+                "at most 46 lower-case letters, digits and _, not beginning with a digit or pg_"
+            )
+        return ROLE.sub(rf"{prefix}\g<0>", self.text)
+
     @property
     def checksum(self) -> str:
-        """SHA-256 of the text, hexadecimal."""
+        """SHA-256 of the text as the package has it, hexadecimal."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 

@@ -40,6 +40,7 @@ from pgpublish.cli.console import (
 )
 from pgpublish.database import Connection, watch
 from pgpublish.errors import Locked
+from pgpublish.resources import SqlFile
 from pgpublish.terminal import printable, say, say_as_is, say_json
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
@@ -78,14 +79,31 @@ def show_warning(said: Diagnostic) -> None:
         say(text + (f"\n  hint: {said.message_hint}" if said.message_hint else ""), err=True)
 
 
+def as_prefix(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
+    try:
+        SqlFile("", "").naming(given or "")
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return given
+
+
+role_prefix_option = click.option(
+    "--role-prefix",
+    metavar="PREFIX",
+    callback=as_prefix,
+    help="Names roles PREFIXpublish_owner, PREFIXpublish_worker …; later commands know it.",
+)
+
+
 @main.command("migrate")
 @click.option("--check", is_flag=True, help="Only say what would change; exit 4 if anything would.")
+@role_prefix_option
 @json_option
 @with_connection(current=False)
-def migrate_command(conn: Connection, check: bool, as_json: bool) -> None:
+def migrate_command(conn: Connection, check: bool, role_prefix: str | None, as_json: bool) -> None:
     """Install pgpublish in the database, or bring it to this version."""
     conn.add_notice_handler(show_warning)
-    files = migrate.pending(conn) if check else migrate.migrate(conn)
+    files = migrate.pending(conn) if check else migrate.migrate(conn, role_prefix)
     if as_json:
         say_json([file.path for file in files])
     elif check:
@@ -103,9 +121,10 @@ def migrate_command(conn: Connection, check: bool, as_json: bool) -> None:
 
 
 @main.command("sql")
-def sql_command() -> None:
+@role_prefix_option
+def sql_command(role_prefix: str | None) -> None:
     """Print the complete DDL, for psql: `pgpublish sql | psql`."""
-    say_as_is(migrate.ddl())
+    say_as_is(migrate.ddl(role_prefix or ""))
 
 
 @main.command()

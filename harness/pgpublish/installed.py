@@ -1,0 +1,92 @@
+"""What is installed in a database: its files, its version, and how its roles are named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgpublish import __version__
+from pgpublish.database import Connection
+from pgpublish.errors import SchemaMismatch
+from pgpublish.resources import SqlFile
+
+VERSION = "version"  # the path of publish.file that says which version was installed last
+PREFIX = "role_prefix"  # the path that says what the names of our roles begin with
+
+
+@dataclass(frozen=True)
+class _Fact(SqlFile):
+    """What publish.file keeps as it is."""
+
+    @property
+    def checksum(self) -> str:
+        return self.text
+
+
+def facts(prefix: str) -> list[SqlFile]:
+    """What publish.file says of the installation beside its files."""
+    return [_Fact(VERSION, __version__), *([_Fact(PREFIX, prefix)] if prefix else [])]
+
+
+def role_prefix(conn: Connection, wanted: str | None) -> str:
+    """What the names of our roles begin with there, or are to begin with: before publish.file
+    says it, the owner of the schemas does. Raises SchemaMismatch if they begin otherwise."""
+    owner = conn.execute(
+        "select substring(n.nspowner::regrole::text from '^([a-z0-9_]*)publish_owner$')"
+        " from pg_catalog.pg_namespace n where n.nspname = 'publish_gate'"
+    ).fetchone()
+    recorded = files(conn)
+    there = recorded.get(PREFIX, "" if VERSION in recorded else None)
+    if there is None and owner:
+        there = owner[0]
+    if there is None:
+        return wanted or ""
+    if wanted is not None and wanted != there:
+        raise SchemaMismatch(
+            "the roles of an installed database keep their names",
+            detail=f"They begin with {there + 'publish_'}, not with {wanted + 'publish_'}.",
+            hint="Run migrate without --role-prefix.",
+        )
+    return there
+
+
+def newer(installed: dict[str, str], known: Iterable[str]) -> str | None:
+    """Why what is installed is newer than this package; None: it is not."""
+    there = installed.get(VERSION, "0")
+    if _order(there) > _order(__version__):
+        return f"It is of version {there}, this is {__version__}."
+    unknown = sorted(installed.keys() - set(known) - {VERSION, PREFIX})
+    return f"Not known here: {', '.join(unknown)}." if unknown else None
+
+
+def _order(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
+
+
+def files(conn: Connection) -> dict[str, str]:
+    """publish.file: path → checksum."""
+    if not exists(conn, "publish.file"):
+        return {}
+    return dict(conn.execute("select f.path, f.checksum from publish.file f").fetchall())
+
+
+def functions(conn: Connection) -> set[str]:
+    """Names of the functions and views that are there: a dump of schema publish alone leaves out
+    what is in public and in publish_gate."""
+    rows = conn.execute(
+        "select p.proname from pg_catalog.pg_proc p"
+        " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
+        " where n.nspname = 'publish_gate'"
+        " or n.nspname = case when starts_with(p.proname, 'publish_')"
+        " then 'public' else 'publish' end"
+        " union all"
+        " select v.viewname from pg_catalog.pg_views v where v.schemaname = 'publish'"
+    )
+    return {name for (name,) in rows}
+
+
+def exists(conn: Connection, name: str) -> bool:
+    resolver = "to_regclass" if "." in name else "to_regnamespace"
+    row = conn.execute(f"select {resolver}(%s) is not null", [name]).fetchone()
+    return bool(row and row[0])
