@@ -24,7 +24,7 @@ def require(conn: Connection, text: str, *, recorded: bool) -> None:
     """Raises SchemaMismatch where the migrations would end half way, in words that say less. text:
     all of theirs. recorded: whether it is known how what is there was made."""
     row = conn.execute(
-        "select pg_is_in_recovery(), to_regnamespace('public') is not null"
+        "select pg_is_in_recovery(), to_regnamespace('public'::text) is not null"
     ).fetchone()
     assert row is not None
     standby, public = row

@@ -1,9 +1,14 @@
-"""What is installed in a database: its files, its version, and how its roles are named."""
+"""What is installed in a database: its files, its version, and how its roles are named.
+
+Functions are called as those of pg_catalog: one of the same name in schema public, of anybody's,
+may fit the types of the arguments better.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pgpublish import __version__
@@ -33,13 +38,13 @@ def role_prefix(conn: Connection, wanted: str | None) -> str:
     """What the names of our roles begin with there, or are to begin with: before publish.file
     says it, the owner of the schemas does. Raises SchemaMismatch if they begin otherwise."""
     owner = conn.execute(
-        "select substring(n.nspowner::regrole::text from '^([a-z0-9_]*)publish_owner$')"
+        "select pg_catalog.regexp_match(n.nspowner::regrole::text, '^([a-z0-9_]*)publish_owner$')"
         " from pg_catalog.pg_namespace n where n.nspname = 'publish_gate'"
     ).fetchone()
     recorded = files(conn)
     there = recorded.get(PREFIX, "" if VERSION in recorded else None)
-    if there is None and owner:
-        there = owner[0]
+    if there is None and owner and owner[0]:
+        (there,) = owner[0]
     if there is None:
         return wanted or ""
     if wanted is not None and wanted != there:
@@ -78,7 +83,7 @@ def functions(conn: Connection) -> set[str]:
         "select p.proname from pg_catalog.pg_proc p"
         " join pg_catalog.pg_namespace n on n.oid = p.pronamespace"
         " where n.nspname = 'publish_gate'"
-        " or n.nspname = case when starts_with(p.proname, 'publish_')"
+        " or n.nspname = case when pg_catalog.starts_with(p.proname::text, 'publish_')"
         " then 'public' else 'publish' end"
         " union all"
         " select v.viewname from pg_catalog.pg_views v where v.schemaname = 'publish'"
@@ -88,5 +93,18 @@ def functions(conn: Connection) -> set[str]:
 
 def exists(conn: Connection, name: str) -> bool:
     resolver = "to_regclass" if "." in name else "to_regnamespace"
-    row = conn.execute(f"select {resolver}(%s) is not null", [name]).fetchone()
+    row = conn.execute(f"select pg_catalog.{resolver}(%s::text) is not null", [name]).fetchone()
     return bool(row and row[0])
+
+
+@contextmanager
+def pinned(conn: Connection) -> Iterator[None]:
+    """Only functions and operators of pg_catalog are found meanwhile, unless they are qualified.
+    For a session of our own: behind a pooler the setting would reach others."""
+    (before,) = conn.execute("show search_path").fetchone() or ("",)
+    conn.execute("set search_path = pg_catalog, pg_temp")
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.execute("select set_config('search_path', %s::text, false)", [before])

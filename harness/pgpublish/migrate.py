@@ -19,12 +19,13 @@ from yoyo.connections import parse_uri
 from yoyo.migrations import Migration, MigrationList
 
 from pgpublish import __version__, fit, installed, resources
-from pgpublish.database import Connection
+from pgpublish.database import Connection, call
 from pgpublish.errors import SchemaMismatch
 from pgpublish.resources import SqlFile
 from pgpublish.sinks.registry import registration
 
 RIGHTS = SqlFile("rights", "select publish.restore_rights()")  # what pending() says of them
+BEGIN = "begin;\nset local search_path = pg_catalog, pg_temp;"
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
 
 
@@ -91,7 +92,7 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
     finds nothing. conn must be in autocommit mode. role_prefix: what the names of our roles begin
     with, as in app_publish_owner; None: as they do there. Raises SchemaMismatch, psycopg.Error."""
     fit.require_direct(conn)
-    with _locked(conn):
+    with installed.pinned(conn), _locked(conn):
         todo = pending(conn)
         prefix = installed.role_prefix(conn, role_prefix)
         owner = sql.Identifier(f"{prefix}publish_owner")
@@ -126,15 +127,20 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
 
 def require_usable(conn: Connection) -> None:
     """For a worker, which only calls functions that no later version takes away: raises
-    SchemaMismatch unless the database is at this version or a newer one."""
-    if not installed.newer(installed.files(conn), _ours()):
+    SchemaMismatch unless the database is at this version or a newer one, and where a call might
+    reach a function of another owner."""
+    if installed.newer(installed.files(conn), _ours()):
+        call(conn, "select publish.check_names()")
+    else:
         require_current(conn)
 
 
 def require_current(conn: Connection) -> None:
-    """Raises SchemaMismatch unless the database is exactly at this version."""
+    """Raises SchemaMismatch unless the database is exactly at this version, and where a call might
+    reach a function of another owner."""
     todo = pending(conn)
     if not todo:
+        call(conn, "select publish.check_names()")
         return
     if len(todo) == len(_ours()):
         message = "pgpublish is not installed in this database"
@@ -155,8 +161,8 @@ def ddl(prefix: str = "") -> str:
     for file in resources.migrations():
         record = _record([file]).as_string()
         text = file.naming(prefix).strip()
-        parts.append(f"-- {file.path}\nbegin;\n{text}\n{record};\ncommit;\n")
-    parts.append(f"begin;\nset local role {prefix}publish_owner;")
+        parts.append(f"-- {file.path}\n{BEGIN}\n{text}\n{record};\ncommit;\n")
+    parts.append(f"{BEGIN}\nset local role {prefix}publish_owner;")
     parts.append("set local check_function_bodies = off;\n")
     parts += [f"-- {file.path}\n{file.naming(prefix).strip()}\n" for file in again]
     parts.append(_record([*again, *installed.facts(prefix)]).as_string() + ";")
@@ -202,7 +208,7 @@ def _apply_migrations(conn: Connection, prefix: str) -> None:
             )
     finally:
         if not conn.closed:
-            conn.execute("reset search_path")
+            conn.execute("set search_path = pg_catalog, pg_temp")  # as installed.pinned has it
 
 
 def _migrations(prefix: str) -> MigrationList:

@@ -88,11 +88,13 @@ def third_party() -> list[str]:
 
 @cache
 def registration() -> str:
-    """The calls that tell a database the options of our own sinks."""
+    """The calls that tell a database the options of our own sinks. Of exact types: migrate must
+    call no other function of that name."""
     points = distribution("pgpublish").entry_points.select(group=GROUP)
     known = sorted((point.name, _options(point).replace("'", "''")) for point in points)
     return "".join(
-        f"select public.publish_register_sink('{name}', '{options}');\n" for name, options in known
+        f"select public.publish_register_sink('{name}'::text, '{options}'::jsonb);\n"
+        for name, options in known
     )
 
 
