@@ -276,44 +276,6 @@ def test_no_role_may_log_in_or_do_more_than_its_grants(conn: Connection) -> None
     )
 
 
-UNSAFE: dict[LiteralString, Callable[[Connection], None]] = {
-    "alter function publish_drain(int) reset search_path":
-        test_every_definer_function_pins_its_search_path,
-    "alter function publish_gate.texts(text, text[], int) set search_path = pg_catalog, public":
-        test_every_definer_function_pins_its_search_path,
-    "create function publish_more() returns int language sql security definer return 1":
-        test_every_definer_function_pins_its_search_path,
-    "grant execute on function publish_head() to public": test_nothing_is_granted_to_public,
-    "grant select (kind) on publish.kind to public": test_nothing_is_granted_to_public,
-    "grant usage on schema publish_gate to public": test_nothing_is_granted_to_public,
-    "grant execute on function publish_head() to pg_monitor":
-        test_privileges_are_granted_to_the_six_roles_only,
-    "grant insert on publish.outbox to publish_writer":
-        test_no_role_but_the_owner_may_write_a_table,
-    "alter function publish_gate.plan(text) owner to postgres":
-        test_publish_owner_owns_everything_but_what_runs_as_publish_projector,
-    "alter function publish.try_hold(text, int) owner to publish_projector":
-        test_publish_owner_owns_everything_but_what_runs_as_publish_projector,
-    "alter table publish.kind owner to publish_projector":
-        test_publish_owner_owns_everything_but_what_runs_as_publish_projector,
-    "alter role publish_worker login": test_no_role_may_log_in_or_do_more_than_its_grants,
-    "grant publish_owner to publish_admin": test_no_role_may_log_in_or_do_more_than_its_grants,
-    "alter role publish_projector bypassrls": test_no_role_may_log_in_or_do_more_than_its_grants,
-    "alter default privileges for role publish_owner grant execute on functions to public":
-        test_a_function_made_later_is_not_executable_by_public_either,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("unsafe", UNSAFE)
-def test_the_rules_find_what_is_made_unsafe_on_purpose(
-    conn: Connection, unsafe: LiteralString
-) -> None:
-    with conn.transaction(force_rollback=True):
-        conn.execute(unsafe)
-        with pytest.raises(AssertionError):
-            UNSAFE[unsafe](conn)
-
-
 # --- shape
 
 
@@ -785,3 +747,115 @@ def test_every_body_is_valid_when_it_is_checked(conn: Connection) -> None:
         conn.execute("set local check_function_bodies = on")
         for file in resources.functions():
             conn.execute(file.text.encode())
+
+
+# --- negative controls: each rule finds what breaks it
+
+UNSAFE: dict[LiteralString, Callable[[Connection], None]] = {
+    "alter function publish_drain(int) reset search_path":
+        test_every_definer_function_pins_its_search_path,
+    "alter function publish_gate.texts(text, text[], int) set search_path = pg_catalog, public":
+        test_every_definer_function_pins_its_search_path,
+    "create function publish_more() returns int language sql security definer return 1":
+        test_every_definer_function_pins_its_search_path,
+    "grant execute on function publish_head() to public": test_nothing_is_granted_to_public,
+    "grant select (kind) on publish.kind to public": test_nothing_is_granted_to_public,
+    "grant usage on schema publish_gate to public": test_nothing_is_granted_to_public,
+    "grant execute on function publish_head() to pg_monitor":
+        test_privileges_are_granted_to_the_six_roles_only,
+    "grant insert on publish.outbox to publish_writer":
+        test_no_role_but_the_owner_may_write_a_table,
+    "alter function publish_gate.plan(text) owner to postgres":
+        test_publish_owner_owns_everything_but_what_runs_as_publish_projector,
+    "alter function publish.try_hold(text, int) owner to publish_projector":
+        test_publish_owner_owns_everything_but_what_runs_as_publish_projector,
+    "alter table publish.kind owner to publish_projector":
+        test_publish_owner_owns_everything_but_what_runs_as_publish_projector,
+    "alter role publish_worker login": test_no_role_may_log_in_or_do_more_than_its_grants,
+    "grant publish_owner to publish_admin": test_no_role_may_log_in_or_do_more_than_its_grants,
+    "alter role publish_projector bypassrls": test_no_role_may_log_in_or_do_more_than_its_grants,
+    "alter default privileges for role publish_owner grant execute on functions to public":
+        test_a_function_made_later_is_not_executable_by_public_either,
+    "create function publish.more() returns int language sql return 1":
+        test_every_function_table_view_and_sequence_has_a_comment,
+    "comment on table publish.kind is null":
+        test_every_function_table_view_and_sequence_has_a_comment,
+    "comment on schema publish_gate is null":
+        test_every_function_table_view_and_sequence_has_a_comment,
+    "comment on role publish_reader is null":
+        test_every_function_table_view_and_sequence_has_a_comment,
+    "alter table publish.kind add mystery int":
+        test_every_column_name_is_explained_where_its_name_does_not_say_it,
+    "create index on publish.kind (view)": test_every_index_names_the_query_it_serves,
+    "comment on index publish.outbox_1_pkey is 'rows'": test_every_index_names_the_query_it_serves,
+    "alter function publish.backoff(int, interval, interval) set enable_seqscan = off":
+        test_a_function_that_pins_its_plans_is_not_compiled,
+    "create table publish_gate.kept (id int)": test_schema_publish_gate_holds_functions_only,
+    "create table public.publish_log (id int)":
+        test_nothing_of_ours_in_public_but_functions_named_publish,
+    "create function publish_head(int) returns int language sql return 1":
+        test_no_overloads_but_the_trigger_form_of_publish_enqueue,
+    "alter table publish.deferred drop constraint deferred_pkey":
+        test_every_table_has_a_primary_key,
+    "alter table publish.kind add check (kind <> '')": test_constraints_are_named_as_facts,
+    "alter table publish.kind rename constraint kind_pkey to kind_is_unique":
+        test_constraints_are_named_as_facts,
+    "create view publish.more as select 1 as n":
+        test_every_installed_function_and_view_has_its_file,
+    "drop function publish_pub_id(text, text)":
+        test_every_installed_function_and_view_has_its_file,
+    "create function publish.park(a int, b int, c int, d int, e int) returns int"
+    " language sql return 1":
+        test_internal_functions_of_these_rooms_take_at_most_four_arguments,
+    "create function publish.more(a int[], b text[]) returns int language sql return 1":
+        test_no_internal_function_takes_parallel_arrays,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("unsafe", UNSAFE)
+def test_the_rules_find_what_is_made_unsafe_on_purpose(
+    conn: Connection, unsafe: LiteralString
+) -> None:
+    with conn.transaction(force_rollback=True):
+        conn.execute(unsafe)
+        with pytest.raises(AssertionError):
+            UNSAFE[unsafe](conn)
+
+
+WRONG_FILES: dict[str, Callable[[SqlFile], None]] = {
+    "create or replace function publish.other() returns int return 1;\n":
+        test_a_file_holds_the_object_of_its_name_and_its_grants,
+    "create or replace function publish.lean() returns int return 1;\n"
+    "comment on function publish.lean() is 'One.';\n":
+        test_a_file_holds_the_object_of_its_name_and_its_grants,
+    "create or replace function publish.lean() returns int return 1;\n"
+    "comment on function publish.lean() is 'One.';\n"
+    "revoke all on function publish.lean() from public;\n"
+    "drop table publish.kind;\n":
+        test_a_file_holds_the_object_of_its_name_and_its_grants,
+    "  raise exception 'no' using errcode = 'PT400', detail = 'It is 1.';\n":
+        test_every_error_has_sqlstate_detail_and_hint,
+    "  raise exception 'no' using errcode = 'PT999', detail = 'It is 1.', hint = 'Do.';\n":
+        test_every_error_has_sqlstate_detail_and_hint,
+    "  raise exception 'no';\n": test_every_error_has_sqlstate_detail_and_hint,
+    "  raise warning 'no';\n": test_every_error_has_sqlstate_detail_and_hint,
+    "  raise exception 'Not this.' using hint = 'Do.';\n": test_messages_are_in_postgresqls_style,
+    "  raise exception 'not % this' using hint = 'Do.';\n":
+        test_messages_are_in_postgresqls_style,
+    "  raise exception 'not this' using hint = 'do.';\n": test_messages_are_in_postgresqls_style,
+    "-- " + 98 * "x" + "\n": test_lines_are_at_most_100_columns,
+    "\tselect 1;\n": test_lines_are_at_most_100_columns,
+    "select 1;": test_lines_are_at_most_100_columns,
+    "  perform publish.judge_batch(1);\n": test_a_room_calls_itself_and_rooms_before_it,
+    "  perform 1 from publish.lane_now l;\n": test_a_room_calls_itself_and_rooms_before_it,
+    "  perform publish.backoff(1, '1 s', '1 h');\n":
+        test_calls_with_more_than_two_arguments_name_them,
+    "as $$\nbegin\n" + 60 * "  perform 1;\n" + "end\n$$;\n":
+        test_a_body_of_the_drain_of_walks_or_of_delivery_is_at_most_60_lines,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG_FILES, ids=lambda text: repr(text[:60]))
+def test_the_rules_find_a_file_that_is_wrong_on_purpose(text: str) -> None:
+    with pytest.raises((AssertionError, ValueError)):
+        WRONG_FILES[text](SqlFile("sql/drain/lean.sql", text))
