@@ -9,6 +9,7 @@ create table publish.kind (
   schema_version int not null default 1,
   validator text,
   retention interval,
+  digest text,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint kind_pkey primary key (kind),
@@ -37,6 +38,8 @@ comment on column publish.kind.schema_version is
   'Version of the payload''s shape; another one publishes every key again.';
 comment on column publish.kind.validator is
   'Qualified name of a function (jsonb) returns boolean; false or an error refuses the payload.';
+comment on column publish.kind.digest is
+  'publish.view_digest of the view as the kind was defined first, before any walk.';
 comment on column publish.kind.retention is
   'Payload kinds: rows last published longer ago are pruned. Projected kinds: tombstones only.';
 

@@ -149,6 +149,7 @@ create table publish.walk (
   due_at timestamptz not null default '-infinity',
   attempts int not null default 0,
   message text,
+  digest text,
   requested_at timestamptz not null default clock_timestamp(),
   began_at timestamptz,
   constraint walk_pkey primary key (walk_id),
@@ -172,6 +173,7 @@ comment on column publish.walk.estimate is
 comment on column publish.walk.due_at is 'The next page comes no sooner.';
 comment on column publish.walk.attempts is 'Failures of the page; sets the backoff.';
 comment on column publish.walk.message is 'Of the last failure of the page.';
+comment on column publish.walk.digest is 'publish.view_digest of the view as the walk began.';
 comment on index publish.walk_due_at_idx is 'The drain''s look for the next walk.';
 comment on index publish.walk_kind_idx is 'The walks of a kind: publish_walks, the drain.';
 
@@ -183,10 +185,12 @@ create table publish.walked (
   requested_at timestamptz not null,
   began_at timestamptz not null,
   ended_at timestamptz not null default clock_timestamp(),
+  digest text,
   constraint walked_pkey primary key (kind)
 );
 comment on table publish.walked is
   'Of each kind the last walk that ended, for publish_walks.';
+comment on column publish.walked.digest is 'As in publish.walk.';
 
 create table publish.writer (
   nothing int not null,

@@ -137,8 +137,10 @@ begin
   end if;
 
   select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
-  insert into publish.kind as k (kind, view, key, schema_version, validator, retention)
-  values (define.kind, v_view, v_key, define.schema_version, v_validator, define.retention)
+  insert into publish.kind as k
+         (kind, view, key, schema_version, validator, retention, digest)
+  values (define.kind, v_view, v_key, define.schema_version, v_validator, define.retention,
+          publish.view_digest(v_view))
   on conflict on constraint kind_pkey do update
      set view = excluded.view, key = excluded.key, schema_version = excluded.schema_version,
          validator = excluded.validator, retention = excluded.retention, updated_at = now();

@@ -29,6 +29,7 @@ begin
       hint = 'Leave them out for 10000 rows and 30 days.';
   end if;
   perform publish.check_read_committed('publish_maintain', 'a slot''s lock');
+  perform publish.walk_replaced();
   perform publish.trim_delivery(publish_maintain.batch);
   perform public.publish_job_prune(batch => publish_maintain.batch);
   publish_maintain.busy := not publish.try_writer_lock();
@@ -56,7 +57,8 @@ comment on function public.publish_maintain(int, interval) is
   'Empties drained outbox slots, trims the drain history to 10,000 rows and ten minutes, and '
   'prunes, at most batch of each: tombstones older than tombstone_retention, or than the retention '
   'of their projected kind; rows of payload kinds with a retention; finished jobs, as '
-  'publish_job_prune does. busy = true: a drain was running and nothing but jobs and deliveries '
+  'publish_job_prune does. Asks for a walk over kinds whose view, or what it is made of, was '
+  'replaced. busy = true: a drain was running and nothing but jobs and deliveries '
   'was pruned or trimmed. '
   'Errors: PT400 bad argument, or not READ COMMITTED.';
 revoke all on function public.publish_maintain(int, interval) from public;

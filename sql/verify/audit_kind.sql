@@ -27,6 +27,12 @@ as $$
     from publish.walk w
    where w.kind = audit_kind.kind and w.message is not null
   union all
+  select k.view, 'it, or what it is made of, was replaced since all keys were marked',
+         format('select publish_walk(%L); publish_maintain does it by itself', k.kind)
+    from publish.replaced_views(audit_kind.kind) r
+    join publish.kind k on k.kind = r.kind
+   where r.in_place
+  union all
   select a.object, a.problem, a.hint
     from publish.kind k
    cross join lateral publish.audit_view(k.kind) a

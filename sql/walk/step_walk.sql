@@ -9,6 +9,8 @@ declare
 begin
   if (step_walk.walk).position is null then
     step_walk.walk.began_at := clock_timestamp();
+    step_walk.walk.digest := (
+      select publish.view_digest(k.view) from publish.kind k where k.kind = (step_walk.walk).kind);
     step_walk.walk.estimate := publish.estimated_keys((step_walk.walk).kind);
   end if;
   if starts_with(v_position, 'view:') then

@@ -45,7 +45,7 @@ begin
     else
       update publish.walk w
          set position = v_next.position, marked = v_next.marked, estimate = v_next.estimate,
-             began_at = v_next.began_at, attempts = 0, message = null,
+             began_at = v_next.began_at, digest = v_next.digest, attempts = 0, message = null,
              page = case when v_walk.page <= walk_page.batch
                          then publish.next_size(last => v_walk.page, batch => 1000000,
                                                 took => clock_timestamp() - v_began)
