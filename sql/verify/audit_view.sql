@@ -25,6 +25,12 @@ begin
       return;
     exception
       when lock_not_available then
+        if clock_timestamp() > statement_timestamp() + interval '5 seconds' then
+          return query
+            select v_view, 'a table that it reads is locked, so it was not looked at',
+                   'See pg_blocking_pids(); run the audit again when that transaction has ended.';
+          return;
+        end if;
         perform pg_sleep(0.1);
       when others then
         if publish.is_transient(sqlstate) then
@@ -46,5 +52,5 @@ $$;
 comment on function publish.audit_view(text) is
   'Problems of a projected kind''s view: it or its key is missing, publish_projector may not read '
   'it, no index serves the key, or what it reads is not captured. Waits while a table that it '
-  'reads is being replaced.';
+  'reads is being replaced, until an audit has taken 5 seconds.';
 revoke all on function publish.audit_view(text) from public;

@@ -13,13 +13,11 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_view text := (select k.view from publish.kind k where k.kind = publish_backfill.kind);
+  v_began timestamptz := clock_timestamp();
 begin
-  if v_view is not null and not publish.try_hold(relation => v_view, wait_ms => 60000) then
-    raise exception 'a table of this kind''s view is locked' using
-      errcode = 'PT423',
-      detail = format('kind %L, view %s; waited for a minute', publish_backfill.kind, v_view),
-      hint = 'Call again when what replaces the table has ended.';
-  end if;
+  while v_view is not null and not publish.try_hold(relation => v_view, wait_ms => 100) loop
+    perform publish.await_tables(v_began);
+  end loop;
   select p.next, p.marked into publish_backfill.next, publish_backfill.marked
     from publish.mark_view_page(kind => publish_backfill.kind, after => publish_backfill.after,
                                 batch => publish_backfill.batch) p;
@@ -28,7 +26,8 @@ $$;
 comment on function public.publish_backfill(text, text, int) is
   'Marks the view''s next batch of keys above "after", in key order. Returns how many, and '
   'where to go on: pass next as after, until it is null. Errors: PT404 not a projected kind, '
-  'PT400 bad batch or after, PT423 a table is locked for over a minute.';
+  'PT400 bad batch or after, PT423 a table is locked for over lock_timeout, else a '
+  'minute.';
 revoke all on function public.publish_backfill(text, text, int) from public;
 grant execute on function public.publish_backfill(text, text, int)
   to publish_worker, publish_admin;

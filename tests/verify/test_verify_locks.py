@@ -122,3 +122,45 @@ def test_an_estimate_of_a_table_that_is_being_replaced_is_zero(db: Any, connect:
     assert one(db, "select publish.estimated_keys('order')") == 0
     loading.rollback()
     assert one(db, "select publish.estimated_keys('order')") > 0
+
+
+def test_audit_reports_a_table_that_stays_locked_and_looks_at_the_other_kinds(
+    db: Any, connect: Any
+) -> None:
+    db.execute("create table other (id int primary key); select publish_define('other', 'other')")
+    loading = connect(autocommit=False)
+    loading.execute("lock table rate")
+    found = db.execute("select of_kind, problem from publish_audit()").fetchall()
+    assert len(found) == 2
+    assert dict(found)["other"] == "the view reads this table, but it is not captured"
+    assert "locked" in dict(found)["order"]
+
+
+@pytest.mark.parametrize("call", ["publish_verify", "publish_backfill"])
+def test_lock_timeout_ends_the_waiting(db: Any, connect: Any, call: str) -> None:
+    loading = connect(autocommit=False)
+    loading.execute("lock table rate")
+    db.execute("set lock_timeout = '300ms'")
+    with pytest.raises(psycopg.Error) as refused:
+        db.execute(f"select {call}('order')".encode())
+    assert refused.value.sqlstate == "PT423"
+
+
+def test_without_lock_timeout_it_is_a_minute(db: Any) -> None:
+    db.execute("select publish.await_tables(clock_timestamp() - interval '59 s')")
+    with pytest.raises(psycopg.Error) as refused:
+        db.execute("select publish.await_tables(clock_timestamp() - interval '60 s')")
+    assert refused.value.sqlstate == "PT423"
+
+
+@pytest.mark.parametrize("order", [("rate", "orders"), ("orders", "rate")])
+def test_a_reload_table_by_table_goes_through_beside_a_backfill(
+    db: Any, connect: Any, order: tuple[str, str]
+) -> None:
+    looking, loading = connect(), connect(autocommit=False)
+    loading.execute(RELOAD.format(order[0]).encode())
+    marked = begin(looking.execute, "select marked from publish_backfill('order')")
+    until(lambda: tries_again(db, pid(looking)))
+    loading.execute(RELOAD.format(order[1]).encode())
+    loading.commit()
+    assert marked.result(PATIENCE).fetchone() == (5,)
