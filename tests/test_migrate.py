@@ -22,7 +22,7 @@ import servers
 
 from pgpublish import migrate, resources
 from pgpublish.embedded import Cluster
-from pgpublish.errors import SchemaMismatch
+from pgpublish.errors import Locked, SchemaMismatch
 
 ROOT = Path(__file__).parents[1]
 
@@ -245,6 +245,20 @@ def test_two_at_once_both_succeed_and_one_does_the_work(empty: str) -> None:
             holder.execute("select pg_advisory_unlock(%s, %s)", migrate.LOCK)
             results = [a.result(timeout=60), b.result(timeout=60)]
     assert sorted(results) == [[], all_files()]
+
+
+def test_a_lock_that_somebody_keeps_ends_the_wait_and_names_who(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "WAIT", "set local lock_timeout = '100ms'")
+    with session(empty) as holder, session(empty) as conn:
+        holder.execute("select pg_advisory_lock(%s, %s)", migrate.LOCK)
+        with pytest.raises(Locked) as refused:
+            migrate.migrate(conn)
+        assert f"process {holder.info.backend_pid} of postgres" in str(refused.value.detail)
+        assert one(conn, "show lock_timeout") == "0"
+        holder.execute("select pg_advisory_unlock_all()")
+        assert migrate.migrate(conn)
 
 
 def test_two_databases_of_a_new_cluster_at_once_both_succeed(new_cluster: Cluster) -> None:

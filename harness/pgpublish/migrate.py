@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+import psycopg
 from psycopg import sql
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
@@ -20,13 +21,14 @@ from yoyo.migrations import Migration, MigrationList
 
 from pgpublish import __version__, fit, installed, resources
 from pgpublish.database import Connection, call
-from pgpublish.errors import SchemaMismatch
+from pgpublish.errors import Locked, SchemaMismatch
 from pgpublish.resources import SqlFile
 from pgpublish.sinks.registry import registration
 
 RIGHTS = SqlFile("rights", "select publish.restore_rights()")  # what pending() says of them
 BEGIN = "begin;\nset local search_path = pg_catalog, pg_temp;"
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
+WAIT = "set local lock_timeout = '1min'"  # for that lock
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
@@ -90,7 +92,8 @@ def pending(conn: Connection) -> list[SqlFile]:
 def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
     """Applies what is pending and returns it. Two at once wait for each other; a second run
     finds nothing. conn must be in autocommit mode. role_prefix: what the names of our roles begin
-    with, as in app_publish_owner; None: as they do there. Raises SchemaMismatch, psycopg.Error."""
+    with, as in app_publish_owner; None: as they do there. Raises SchemaMismatch,
+    Locked, psycopg.Error."""
     fit.require_direct(conn)
     with installed.pinned(conn), _locked(conn):
         todo = pending(conn)
@@ -245,9 +248,30 @@ def _record(files: list[SqlFile]) -> sql.Composed:
 
 @contextmanager
 def _locked(conn: Connection) -> Iterator[None]:
-    conn.execute("select pg_advisory_lock(%s, %s)", LOCK)
+    """Any session may take this lock: PostgreSQL asks for no right. So the wait ends, and who has
+    it is named. Raises Locked."""
+    try:
+        with conn.transaction():
+            conn.execute(WAIT)
+            conn.execute("select pg_advisory_lock(%s, %s)", LOCK)
+    except psycopg.errors.LockNotAvailable:
+        raise Locked(
+            "another session holds the lock of migrate",
+            detail=f"It is {_holder(conn)}.",
+            hint="Let it go on. If it is no migrate, end it: select pg_terminate_backend(…)",
+        ) from None
     try:
         yield
     finally:
         if not conn.closed:
             conn.execute("select pg_advisory_unlock(%s, %s)", LOCK)
+
+
+def _holder(conn: Connection) -> str:
+    row = conn.execute(
+        "select pg_catalog.format('process %%s of %%s', l.pid, a.usename)"
+        " from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid"
+        " where l.locktype = 'advisory' and l.granted and l.classid = %s and l.objid = %s",
+        LOCK,
+    ).fetchone()
+    return row[0] if row else "gone by now"
