@@ -70,6 +70,16 @@ as $$
    group by e.kind, e.capture_id, e.tableoid, e.relid, e.function
   having bool_or(e.trigger is null or e.tgfoid <> e.function)
   union all
+  select c.kind, t.tgrelid::regclass::text,
+         'it is no partition or child any more, and what it held is still published',
+         format('select publish_walk(%L); %s', c.kind, string_agg(
+           format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass), '; '
+           order by t.tgname))
+    from capture c
+    join pg_trigger t on t.tgfoid = c.function
+   where t.tgrelid not in (select d.relid from publish.with_descendants(c.relid) as d (relid))
+   group by c.kind, c.capture_id, t.tgrelid
+  union all
   select e.kind, e.tableoid::text,
          format('disabled for %s', string_agg(e.op, ', ' order by e.op)),
          'Capture the table again; the drain will then walk the kind.'
@@ -87,5 +97,5 @@ as $$
 $$;
 comment on function publish.audit_captures(int) is
   'Captures that cannot work, one or all: the table, a function or a trigger is gone, disabled or '
-  'replaced, a partition is not captured, or replicated rows are not.';
+  'replaced, a partition is not captured or was detached, or replicated rows are not.';
 revoke all on function publish.audit_captures(int) from public;

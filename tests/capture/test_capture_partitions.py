@@ -173,10 +173,24 @@ def test_a_part_that_is_detached_marks_nothing_any_more_and_goes_its_own_way(vis
         "update eu set note = 'x'; insert into eu (id, day, region) values (9, now(), 'x')"
     )
     assert marked(visits) == []
-    assert problems(visits) == {}
+    assert problems(visits).keys() == {"eu"}
     visits.execute("truncate eu; drop table eu")  # not held by what captures the parent
     visits.execute("update visit set note = 'x'")
     assert marked(visits) == ["1", "3", "4"]
+
+
+@pytest.mark.parametrize("part", ["visit_2025", "visit_2024"])
+def test_a_part_that_was_detached_is_reported_until_its_triggers_are_dropped(visits, part):
+    drain_all(visits)
+    visits.execute(f"alter table visit detach partition {part}".encode())
+    found = visits.execute("select object, hint from publish_audit('visit')").fetchall()
+    tables = sorted(table.removeprefix("public.") for table, _ in found)
+    assert tables == (["eu", "us", part] if part == "visit_2024" else [part])
+    for _, hint in found:
+        visits.execute(hint.encode())
+    assert problems(visits) == {}
+    drain_all(visits)
+    assert feed(visits, "visit").keys() == ({"3", "4"} if part == "visit_2024" else {"1", "2", "4"})
 
 
 def test_always_holds_for_every_part_and_for_those_made_later(visits):
