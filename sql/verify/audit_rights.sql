@@ -20,6 +20,18 @@ as $$
    where not exists (select from pg_default_acl d
                       where d.defaclrole = to_regrole('publish_owner') and d.defaclnamespace = 0
                         and d.defaclobjtype = 'f')
+  union all
+  select 'role publish_owner',
+         format('what it makes%s would be for PUBLIC', ' in schema ' || quote_ident(n.nspname)),
+         'Run: pgpublish migrate'
+    from pg_default_acl d
+    left join pg_namespace n on n.oid = d.defaclnamespace
+   where d.defaclrole = to_regrole('publish_owner')
+     and exists (select from aclexplode(d.defaclacl) a where a.grantee = 0)
+  union all
+  select 'role publish_owner', 'it is no member of publish_projector', 'Run: pgpublish migrate'
+   where to_regrole('publish_owner') is not null and to_regrole('publish_projector') is not null
+     and not pg_has_role(to_regrole('publish_owner'), to_regrole('publish_projector'), 'usage')
 $$;
 comment on function publish.audit_rights() is
   'What differs in owners, rights and roles from what the files say, as after a restore without '

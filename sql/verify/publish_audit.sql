@@ -21,6 +21,8 @@ begin
     select null, a.object, a.problem, a.hint
       from (select r.* from publish.audit_rights() r
             union all
+            select o.* from publish.audit_roles() o
+            union all
             select n.* from publish.audit_names() n) a
      where publish_audit.kind is null
      order by 1, 2, 3;
@@ -34,6 +36,7 @@ comment on function public.publish_audit(text) is
   'Triggers: missing, disabled or replaced; missing on a partition; not ALWAYS on a replicated '
   'table. '
   'The installation, without a kind: owners and rights that differ from what was installed, '
+  'roles of ours that may more than that, '
   'functions of others with our names, and CREATE on schema public for everybody. '
   'Rows that are not alike, or that depend on other keys: what of the view makes them so. '
   'Keys and lookups: served by no index. Walks: failing. Validators: missing. '

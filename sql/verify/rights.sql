@@ -16,7 +16,9 @@ as $$
                   c.oid::regclass),
            c.relowner,
            coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char",
-                                         c.relowner)), null, null
+                                         c.relowner))
+           || array(select i.item from pg_attribute a cross join lateral unnest(a.attacl) i (item)
+                     where a.attrelid = c.oid and a.attnum > 0), null, null
       from pg_class c
      where c.relnamespace = to_regnamespace('publish') and c.relkind in ('r', 'p', 'v', 'S')
        and c.relname !~ '^described_'
@@ -34,7 +36,7 @@ as $$
         or n.nspname = 'public' and starts_with(p.proname, 'publish_')
   )
   select f.object, pg_get_userbyid(f.owner),
-         array(select format('%s:%s', coalesce(r.rolname, 'public'), a.privilege_type)
+         array(select distinct format('%s:%s', coalesce(r.rolname, 'public'), a.privilege_type)
                  from aclexplode(f.acl) a
                  left join pg_roles r on r.oid = a.grantee
                 where a.grantee <> f.owner

@@ -32,6 +32,10 @@ CHANGES = [
     "grant usage on schema publish_gate to public",
     "alter schema publish owner to postgres",
     "alter default privileges for role publish_owner grant execute on functions to public",
+    "alter default privileges for role publish_owner in schema public"
+    " grant execute on functions to public",
+    "alter default privileges for role publish_owner grant select on tables to public",
+    "grant select (payload) on publish.published to public",
     "alter function publish_gate.capture_1() owner to postgres",
     "alter function publish_gate.capture_1_key(item) owner to postgres",
     "grant execute on function publish_gate.project_1(publish.mark[]) to public",
@@ -101,6 +105,37 @@ def test_a_right_that_was_changed_is_told_and_restored(db, change):
     assert migrate.migrate(db)[0] == migrate.RIGHTS
     as_installed(db)
     assert migrate.migrate(db) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "alter role publish_projector bypassrls",
+        "alter role publish_worker superuser login",
+        "grant publish_owner to publish_worker",
+        "grant pg_read_all_data to publish_projector",
+    ],
+)
+def test_a_role_that_may_more_than_its_grants_is_told(db, change):
+    """And does not keep commands from working: a role is its administrator's."""
+    with db.transaction(force_rollback=True):
+        db.execute(change.encode())
+        found = db.execute("select object, hint from publish_audit()").fetchall()
+        assert len(found) == (2 if "login" in change else 1)
+        assert migrate.pending(db) == []
+        for role, hint in found:
+            assert role.startswith("role publish_")
+            db.execute(hint.encode())
+        assert db.execute("select * from publish_audit()").fetchall() == []
+
+
+def test_a_membership_that_the_drain_needs_is_told_and_restored(db):
+    db.execute("revoke publish_projector from publish_owner")
+    try:
+        assert "no member" in one(db, "select problem from publish_audit()")
+    finally:
+        assert migrate.migrate(db) == [migrate.RIGHTS]
+    as_installed(db)
 
 
 def test_a_right_of_a_role_that_is_not_ours_is_left_alone(db, admin):
