@@ -33,7 +33,7 @@ as $$
      where d.refclassid in ('pg_class'::regclass, 'pg_proc'::regclass)
   ),
   part as (
-    select concat_ws(' ', 'view', u.ev_class, c.reloptions, u.ev_action) as text
+    select concat_ws(' ', 'view', u.ev_class, u.ev_action) as text
       from reading r
       join pg_rewrite u on u.ev_class = r.objid and u.ev_type = '1'
       join pg_class c on c.oid = u.ev_class and c.relkind = 'v'

@@ -10,6 +10,10 @@ as $$
     then format('grant usage on schema %s to publish_projector', c.relnamespace::regnamespace)
     when not has_table_privilege('publish_projector', c.oid, 'select')
     then format('grant select on %s to publish_projector', c.oid::regclass)
+    when g.tables is null and i.is_invoker
+    then format('The view reads its tables as who asks. Run: alter view %s set '
+                '(security_invoker = off), or grant select on them to publish_projector',
+                c.oid::regclass)
     when c.relkind in ('r', 'p') and c.relrowsecurity
     then format('Row security would hide rows of %s. Read it through a view that %s owns.',
                 g.tables, c.relowner::regrole)
@@ -20,14 +24,17 @@ as $$
                                    'Let their owner own each view that reads them')) end
     from pg_class c
    cross join lateral (
+     select c.relkind = 'v' and exists (
+              select from pg_options_to_table(c.reloptions) o
+               where o.option_name = 'security_invoker' and o.option_value::boolean) as is_invoker
+   ) i
+   cross join lateral (
      select string_agg(distinct t.oid::regclass::text, ', ') as tables,
             string_agg(distinct s.statement, '; ') as statements
        from (select distinct r.relid from publish.view_reads(access_hint.relation) r) r
        join pg_class t on t.oid = r.relid and t.relrowsecurity
       cross join lateral (values
-        (case when c.relkind = 'v' and exists (
-                select from pg_options_to_table(c.reloptions) o
-                 where o.option_name = 'security_invoker' and o.option_value::boolean)
+        (case when i.is_invoker
               then format('alter view %s set (security_invoker = off)', c.oid::regclass) end),
         (case when c.relkind = 'v' and c.relowner <> t.relowner
               then format('alter view %s owner to %s', c.oid::regclass, t.relowner::regrole) end),

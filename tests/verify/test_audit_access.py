@@ -142,3 +142,17 @@ def test_a_view_that_may_not_be_read_is_named_and_the_hint_helps(
     assert said.replace("public.", "") == hint
     db.execute(said.encode())
     assert "public.order_feed" not in audit(db)
+
+
+def test_a_security_invoker_view_whose_tables_may_not_be_read_is_named_and_the_hint_helps(
+    db: Any,
+) -> None:
+    if db.info.server_version < 150000:
+        pytest.skip("security_invoker came with PostgreSQL 15")
+    db.execute("alter view order_feed set (security_invoker = on)")
+    problem, hint = audit(db)["public.order_feed"]
+    assert "permission denied" in problem
+    helps = re.search(r"Run: (.*), or", hint)
+    assert helps
+    db.execute(helps[1].encode())
+    assert "public.order_feed" not in audit(db)
