@@ -10,7 +10,8 @@ begin
   if not exists (
     select from pg_class c
      where c.oid = check_capture.source and c.relkind in ('r', 'p') and c.relpersistence <> 't'
-       and c.relnamespace <> all (array['publish', 'publish_gate']::regnamespace[])
+       and c.relnamespace <> all (
+         array['publish', 'publish_gate', 'pg_catalog', 'information_schema']::regnamespace[])
   ) then
     raise exception 'only a table that lasts can be captured' using
       errcode = 'PT400',

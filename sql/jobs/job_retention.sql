@@ -10,7 +10,7 @@ begin
   exception when invalid_datetime_format or datetime_field_overflow or interval_field_overflow then
     v_retention := interval '-1 day';
   end;
-  if v_retention < interval '0' then
+  if v_retention not between interval '0' and interval '1000 years' then
     raise warning 'publish.job_retention is not a span of time: 30 days instead' using
       detail = format('It is %L.', current_setting('publish.job_retention')),
       hint = 'As in: alter database … set publish.job_retention = ''90 days''.';

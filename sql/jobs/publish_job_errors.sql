@@ -18,6 +18,7 @@ set jit = off
 rows 10
 as $$
 begin
+  perform publish.check_batch(publish_job_errors.batch);
   if not exists (select from publish.job j where j.id = publish_job_errors.id) then
     raise exception 'no such job' using
       errcode = 'PT404',
@@ -33,6 +34,7 @@ begin
 end
 $$;
 comment on function public.publish_job_errors(text, int) is
-  'All failures of a job, the newest first, at most batch. Errors: PT404 no such job.';
+  'All failures of a job, the newest first, at most batch. Errors: PT404 no such job, PT400 '
+  'batch below 1.';
 revoke all on function public.publish_job_errors(text, int) from public;
 grant execute on function public.publish_job_errors(text, int) to publish_worker, publish_admin;

@@ -14,18 +14,20 @@ set enable_bitmapscan = off
 set jit = off
 as $$
 declare
-  v_before timestamptz := clock_timestamp()
-                          - coalesce(publish_job_prune.retention, publish.job_retention());
+  v_retention interval := coalesce(publish_job_prune.retention, publish.job_retention());
+  v_before timestamptz;
   v_pruned int;
 begin
-  if publish_job_prune.retention < interval '0' or coalesce(publish_job_prune.batch, 0) < 1 then
-    raise exception 'retention must not be negative, and batch 1 or more' using
+  if publish_job_prune.retention not between interval '0' and interval '1000 years'
+     or coalesce(publish_job_prune.batch, 0) < 1 then
+    raise exception 'retention must be 0 to 1000 years, and batch 1 or more' using
       errcode = 'PT400',
       detail = format('retention %s, batch %s',
                       coalesce(publish_job_prune.retention::text, 'null'),
                       coalesce(publish_job_prune.batch::text, 'null')),
       hint = 'Leave them out for publish.job_retention and 10000 jobs.';
   end if;
+  v_before := clock_timestamp() - v_retention;
   if not pg_try_advisory_xact_lock(1886741100, 2) then
     return 0;
   end if;

@@ -50,6 +50,7 @@ begin
      where p.oid = define.validator
        and p.proargtypes = '3802'::oidvector
        and p.prorettype = 'boolean'::regtype and not p.proretset
+       and p.prokind = 'f'
   ) then
     raise exception 'a validator takes one jsonb and returns boolean' using
       errcode = 'PT400',

@@ -14,7 +14,9 @@ as $$
 declare
   v_schema text;
 begin
-  if publish_define.view is not null then
+  -- What cannot be published is refused below.
+  if (select c.relkind in ('v', 'm', 'r', 'p', 'f')
+        from pg_catalog.pg_class c where c.oid = publish_define.view) then
     for v_schema in
       with recursive type as (
         select a.atttypid as oid, a.attcollation as collation
