@@ -32,6 +32,7 @@ LIMIT = (
     b" where current_setting('statement_timeout') = '0'"
 )
 
+MAINTAIN = b"select * from public.publish_maintain(10000, interval '30 days')"
 Report = Callable[["Drained"], None]
 Warn = Callable[[str], None]
 
@@ -93,7 +94,7 @@ def run(
         try:
             if clock() >= maintain_at:
                 maintain_at = clock() + MAINTAIN_EVERY_S
-                transact(conn, b"select * from public.publish_maintain()")
+                transact(conn, MAINTAIN)
             if drained.busy:
                 stop.wait(BUSY_WAIT_S)
             elif drained.scanned < batch:

@@ -35,7 +35,13 @@ def page(
     begin again), BadArgument, NotDefined.
     """
     answer: dict[str, Any] = exact.loads(
-        call(conn, "select public.publish_page(%s, %s, %s)::text", cursor, batch, kinds)[0]
+        call(
+            conn,
+            "select public.publish_page(%s::text, %s::int, %s::text[])::text",
+            cursor,
+            batch,
+            kinds,
+        )[0]
     )
     if answer["reset"]:
         raise CursorInvalid(

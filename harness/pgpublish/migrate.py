@@ -130,20 +130,15 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
 
 def require_usable(conn: Connection) -> None:
     """For a worker, which only calls functions that no later version takes away: raises
-    SchemaMismatch unless the database is at this version or a newer one, and where a call might
-    reach a function of another owner."""
-    if installed.newer(installed.files(conn), _ours()):
-        call(conn, "select publish.check_names()")
-    else:
+    SchemaMismatch unless the database is at this version or a newer one."""
+    if not installed.newer(installed.files(conn), _ours()):
         require_current(conn)
 
 
 def require_current(conn: Connection) -> None:
-    """Raises SchemaMismatch unless the database is exactly at this version, and where a call might
-    reach a function of another owner."""
+    """Raises SchemaMismatch unless the database is exactly at this version."""
     todo = pending(conn)
     if not todo:
-        call(conn, "select publish.check_names()")
         return
     if len(todo) == len(_ours()):
         message = "pgpublish is not installed in this database"

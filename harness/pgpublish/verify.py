@@ -45,7 +45,7 @@ def compare(
     conn: Connection, kind: str, repair: bool = False, after: str | None = None, batch: int = 1000
 ) -> Compared:
     """One page of publish_verify. Raises NotDefined, BadArgument, Locked."""
-    query = "select * from public.publish_verify(%s, %s, %s, %s)"
+    query = "select * from public.publish_verify(%s::text, %s::boolean, %s::text, %s::int)"
     return Compared(*call(conn, query, kind, repair, after, batch))
 
 

@@ -32,13 +32,15 @@ class Walk:
 
 def ask(conn: Connection, kind: str) -> datetime:
     """Asks for a walk; returns when. Raises NotDefined."""
-    asked_at: datetime = call(conn, "select public.publish_walk(%s)", kind)[0]
+    asked_at: datetime = call(conn, "select public.publish_walk(%s::text)", kind)[0]
     return asked_at
 
 
 def walks(conn: Connection, kind: str | None = None) -> list[Walk]:
     """Rows of publish_walks. Raises NotDefined."""
-    return [Walk(*row) for row in tuples(conn, "select * from public.publish_walks(%s)", kind)]
+    return [
+        Walk(*row) for row in tuples(conn, "select * from public.publish_walks(%s::text)", kind)
+    ]
 
 
 def follow(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Iterator[Walk]:

@@ -31,7 +31,7 @@ begin
   perform publish.check_read_committed('publish_maintain', 'a slot''s lock');
   perform publish.walk_replaced();
   perform publish.trim_delivery(publish_maintain.batch);
-  perform public.publish_job_prune(batch => publish_maintain.batch);
+  perform public.publish_job_prune(retention => null::interval, batch => publish_maintain.batch);
   publish_maintain.busy := not publish.try_writer_lock();
   publish_maintain.rows_pruned := 0;
   publish_maintain.drains_trimmed := 0;

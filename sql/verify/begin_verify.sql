@@ -41,7 +41,8 @@ begin
                    || jsonb_build_object(
                         'after', null, 'done', 0, 'under', v_under,
                         'total', publish.estimated_keys(v_data ->> 'kind'),
-                        'since', clock_timestamp()) end);
+                        'since', clock_timestamp()) end,
+    lease => null::interval, progress => false);
   return v_goes_on;
 end
 $$;

@@ -1,11 +1,6 @@
 """Functions of others that have our names, where a call may find them."""
 
-import psycopg
-import pytest
 from helpers import one
-
-from pgpublish import migrate
-from pgpublish.errors import SchemaMismatch
 
 
 def found(db):
@@ -34,26 +29,3 @@ def test_the_audit_says_that_everybody_may_create_in_public(connect):
     assert "schema public" in found(db)
     db.execute("revoke create on schema public from public")
     assert found(db) == ""
-
-
-@pytest.mark.parametrize("version", ["0.1.0", "9.0.0"])  # a worker may be older than the schema
-def test_no_command_begins_where_a_function_of_another_would_take_its_calls(connect, version):
-    db = connect()
-    db.execute(
-        "create function publish_mine() returns int language sql return 1;"
-        "create schema other; create function other.publish_head() returns int"
-        " language sql return 1"
-    )
-    db.execute("update publish.file set checksum = %s where path = 'version'", [version])
-    db.execute("set role publish_reader")
-    migrate.require_usable(db)
-    db.execute("reset role")
-    db.execute("create function publish_page(smallint) returns int language sql return 1")
-    db.execute("set role publish_reader")
-    with pytest.raises(SchemaMismatch) as refused:
-        migrate.require_usable(db)
-    assert refused.value.sqlstate == "PT503"
-    assert "publish_page(smallint) of postgres" in str(refused.value.detail)
-    with pytest.raises(psycopg.errors.DatabaseError) as told:
-        db.execute("select publish.check_names()")
-    assert told.value.sqlstate == "PT503"

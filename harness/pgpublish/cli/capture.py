@@ -156,7 +156,7 @@ def audit(conn: Connection, kind: str | None, as_json: bool) -> None:
     replicated tables without ALWAYS, tables that a view reads but nothing captures, and keys
     without an index. Exits with 6 if there is a problem.
     """
-    found = rows(conn, "select * from public.publish_audit(%s)", kind)
+    found = rows(conn, "select * from public.publish_audit(%s::text)", kind)
     if as_json:
         show_rows(found, True, none="")
     for row in [] if as_json else found:
@@ -186,7 +186,7 @@ def quarantine() -> None:
 @with_connection()
 def quarantine_list(conn: Connection, kind: str | None, batch: int, as_json: bool) -> None:
     """List the keys that failed and why, oldest failure first."""
-    found = rows(conn, "select * from public.publish_quarantine(%s, %s)", kind, batch)
+    found = rows(conn, "select * from public.publish_quarantine(%s::text, %s::int)", kind, batch)
     show_rows(found, as_json, none="nothing is quarantined")
 
 
@@ -197,7 +197,7 @@ def quarantine_list(conn: Connection, kind: str | None, batch: int, as_json: boo
 @with_connection()
 def quarantine_retry(conn: Connection, kind: str | None, key: str | None, as_json: bool) -> None:
     """Make the next drain retry one key, all keys of KIND, or all keys."""
-    due = rows(conn, "select public.publish_retry(%s, %s) as due", kind, key)[0]
+    due = rows(conn, "select public.publish_retry(%s::text, %s::text) as due", kind, key)[0]
     done(as_json, f"{due['due']} will be tried by the next drain", **due)
 
 

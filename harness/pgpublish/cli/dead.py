@@ -18,6 +18,7 @@ from pgpublish.cli.console import (
 from pgpublish.database import Connection, call, rows, watch
 from pgpublish.deliver import redrive_job
 
+DISCARD = "select public.publish_discard(%s::text, %s::uuid, %s::text, 10000)"
 MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
 
 
@@ -33,7 +34,7 @@ def dead() -> None:
 @with_connection()
 def dead_list(conn: Connection, name: str | None, limit: int, as_json: bool) -> None:
     """List dead letters, of NAME or of all subscriptions, the newest first."""
-    found = rows(conn, "select * from public.publish_dead_letters(%s, %s)", name, limit)
+    found = rows(conn, "select * from public.publish_dead_letters(%s::text, %s::int)", name, limit)
     show_rows(found, as_json, none="there is no dead letter")
 
 
@@ -86,7 +87,7 @@ def dead_redrive(conn: Connection, name: str, pub_id: Any, kind: str | None, as_
 def dead_discard(conn: Connection, name: str, pub_id: Any, kind: str | None, as_json: bool) -> None:
     """Forget NAME's dead letters."""
     count = 0
-    while found := call(conn, "select public.publish_discard(%s, %s, %s)", name, pub_id, kind)[0]:
+    while found := call(conn, DISCARD, name, pub_id, kind)[0]:
         count += found
     done(as_json, f"{count:,} forgotten", subscription=name, discarded=count)
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 import click
-from psycopg import sql
 
 from pgpublish import sinks
 from pgpublish.cli.console import done, json_option, log, show_rows, with_connection
@@ -18,6 +17,15 @@ from pgpublish.deliver import register_sink
 from pgpublish.errors import PublishError
 from pgpublish.terminal import printable, say
 
+SUBSCRIBE = (
+    "select public.publish_subscribe(%s::text, %s::text, %s::jsonb, %s::text[], %s::bigint,"
+    " %s::int, %s::int, %s::interval, %s::interval, %s::interval, %s::boolean, %s::numeric,"
+    " %s::text, %s::interval)"
+)
+ARGUMENTS = (
+    *("name", "sink", "options", "kinds", "from_rev", "lanes", "max_attempts", "backoff_min"),
+    *("backoff_max", "lease", "key", "rate", "on_reset", "give_up_after"),
+)
 WIDTH = 80
 NAME_WIDTH = 20
 
@@ -95,7 +103,7 @@ def _option(text: str) -> tuple[str, Any]:
         raise click.BadParameter(f"{text} is not NAME=VALUE")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 
@@ -162,19 +170,10 @@ def subscribe(
         settings["from_rev"] = call(conn, "select public.publish_head()")[0]
     elif from_rev is not None:
         settings["from_rev"] = click.INT(from_rev)
-    given = {"name": name, "sink": sink} | {
-        key: value for key, value in settings.items() if value is not None
-    }
-    if "rate" in given:
-        given["rate"] = str(given["rate"])  # a numeric, as no float is
+    given = settings | {"name": name, "sink": sink, "kinds": list(kinds) or None}
     if options:
         given["options"] = json.dumps(dict(map(_option, options)))
-    if kinds:
-        given["kinds"] = list(kinds)
-    arguments = sql.SQL(", ").join(
-        sql.SQL("{} => {}").format(sql.Identifier(key), sql.Placeholder(key)) for key in given
-    )
-    conn.execute(sql.SQL("select public.publish_subscribe({})").format(arguments), given)
+    call(conn, SUBSCRIBE, *map(given.get, ARGUMENTS))
     done(as_json, f"subscribed {name}", subscription=name)
     _, made_of, _ = call(conn, "select * from publish.sink_of(%s)", name)
     try:
@@ -206,32 +205,32 @@ COMMANDS: list[click.Command] = [
     subscribe,
     command(
         "unsubscribe",
-        "select public.publish_unsubscribe(%s)",
+        "select public.publish_unsubscribe(%s::text)",
         "unsubscribed {name}",
         "Remove subscription NAME with its position, retries and dead letters.",
     ),
     command(
         "seek",
-        "select public.publish_seek(%s, %s)",
+        "select public.publish_seek(%s::text, %s::bigint)",
         "{name} goes on after rev {rev}",
         "Have NAME go on after REV: 0 sends everything again.",
         click.Argument(["rev"], type=click.IntRange(0)),
     ),
     command(
         "pause",
-        "select public.publish_pause(%s)",
+        "select public.publish_pause(%s::text)",
         "paused {name}",
         "Send nothing more for NAME until it is resumed.",
     ),
     command(
         "resume",
-        "select public.publish_resume(%s)",
+        "select public.publish_resume(%s::text)",
         "resumed {name}",
         "Send again for NAME: after a pause, after a 410, or at once while its endpoint fails.",
     ),
     command(
         "resync",
-        "select public.publish_resync(%s)",
+        "select public.publish_resync(%s::text)",
         "{name} is sent everything again",
         "Make NAME's consumer exact again after data was lost: send everything in a new life.",
     ),

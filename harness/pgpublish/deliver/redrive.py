@@ -20,7 +20,8 @@ def redrive_job(conn: Connection, job: Job) -> None:
     def page(after: str | None) -> tuple[str | None, dict[str, int]]:
         next_after, count = call(
             conn,
-            "select next, redriven from public.publish_redrive(%s, %s, %s, %s, %s)",
+            "select next, redriven from public.publish_redrive(%s::text, %s::uuid, %s::text,"
+            " %s::int, %s::bigint)",
             job.data["subscription"],
             job.data.get("pub_id"),
             job.data.get("class"),

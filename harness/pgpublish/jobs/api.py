@@ -27,9 +27,9 @@ def add(
     """
     row = transact(
         conn,
-        "select public.publish_job_add(%s, %s, %s, run_at => %s, unique_for => %s, priority => %s,"
-        " max_attempts => %s)",
-        *(id, kind, data_json(data or {}), run_at, unique_for, priority, max_attempts),
+        "select public.publish_job_add(%s::text, %s::text, %s::jsonb, %s::timestamptz, %s::int,"
+        " %s::int, interval '10 s', interval '1 h', %s::interval)",
+        *(id, kind, data_json(data or {}), run_at, priority, max_attempts, unique_for),
     )
     return bool(row and row[0])
 
@@ -48,7 +48,7 @@ def listing(
         conn,
         "select id, kind, status, priority, attempts, max_attempts, due_at, worker, error, message,"
         " created_at, started_at, beat_at, finished_at, data::text"
-        " from public.publish_jobs(%s, %s, %s, %s, %s)",
+        " from public.publish_jobs(%s::text, %s::text, %s::int, %s::boolean, %s::text)",
         *(status, kind, batch, oldest_first, id),
     )
     return [row | {"data": from_json(row["data"])} for row in found]
@@ -56,12 +56,12 @@ def listing(
 
 def job_errors(conn: Connection, id: str, *, batch: int = 100) -> list[dict[str, Any]]:
     """Rows of publish_job_errors, the newest first. Raises NotDefined."""
-    return rows(conn, "select * from public.publish_job_errors(%s, %s)", id, batch)
+    return rows(conn, "select * from public.publish_job_errors(%s::text, %s::int)", id, batch)
 
 
 def steps(conn: Connection, id: str) -> list[dict[str, Any]]:
     """Rows of publish_job_steps, in order. Raises NotDefined."""
-    found = rows(conn, "select name, result::text, at from public.publish_job_steps(%s)", id)
+    found = rows(conn, "select name, result::text, at from public.publish_job_steps(%s::text)", id)
     return [row | {"result": from_json(row["result"])} for row in found]
 
 
@@ -75,18 +75,18 @@ def activity(conn: Connection) -> list[dict[str, Any]]:
 
 def cancel(conn: Connection, id: str) -> bool:
     """publish_job_cancel: False if it had ended. Raises NotDefined."""
-    row = transact(conn, "select public.publish_job_cancel(%s)", id)
+    row = transact(conn, "select public.publish_job_cancel(%s::text)", id)
     return bool(row and row[0])
 
 
 def retry(conn: Connection, id: str) -> None:
     """publish_job_retry. Raises NotDefined, and Locked while it runs."""
-    transact(conn, "select public.publish_job_retry(%s)", id)
+    transact(conn, "select public.publish_job_retry(%s::text)", id)
 
 
 def limit(conn: Connection, kind: str, max_running: int | None) -> None:
     """publish_job_limit: at most so many jobs of the kind run at a time. Raises BadArgument."""
-    transact(conn, "select public.publish_job_limit(%s, %s)", kind, max_running)
+    transact(conn, "select public.publish_job_limit(%s::text, %s::int)", kind, max_running)
 
 
 def limits(conn: Connection) -> list[dict[str, Any]]:
@@ -112,7 +112,8 @@ def schedule(
     """
     row = transact(
         conn,
-        "select public.publish_job_schedule(%s, %s, %s, %s, %s, %s, %s, %s)",
+        "select public.publish_job_schedule(%s::text, %s::text, %s::text, %s::text, %s::jsonb,"
+        " %s::int, %s::int, %s::text)",
         *(name, kind, cron, time_zone, data_json(data or {}), priority, max_attempts, missed),
     )
     assert row is not None
@@ -122,7 +123,7 @@ def schedule(
 
 def unschedule(conn: Connection, name: str) -> None:
     """publish_job_unschedule. Raises NotDefined."""
-    transact(conn, "select public.publish_job_unschedule(%s)", name)
+    transact(conn, "select public.publish_job_unschedule(%s::text)", name)
 
 
 def schedules(conn: Connection) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 
 from pgpublish.database import Connection
 from pgpublish.errors import ConnectionFailed, NotDefined, PublishError, StaleToken
-from pgpublish.jobs.job import Job
+from pgpublish.jobs.job import BEAT, Job
 from pgpublish.jobs.session import row
 
 CLOSE_S = 15.0
@@ -90,7 +90,7 @@ class Heart:
     def _extend(self, job: Job) -> bool:
         """Whether it is as it should be: the lease was extended, or the job lost for good."""
         try:
-            beat = self._call("select public.publish_job_beat(%s, %s)", job.id, job.token)
+            beat = self._call(BEAT, job.id, job.token)
         except (StaleToken, NotDefined) as error:
             with self._changed:
                 watched = self._due.pop(job.token, None) is not None

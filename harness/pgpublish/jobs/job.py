@@ -15,6 +15,23 @@ from pgpublish.errors import BadArgument, NotDefined, StaleToken
 from pgpublish.jobs import session
 
 LOOK_S = 1.0  # between two looks of check at the job's state
+# Every argument with its type, here and wherever public functions are called: a function of
+# somebody else with the same name, in schema public, would fit a call with fewer better.
+BEAT: LiteralString = (
+    "select public.publish_job_beat(%s::text, %s::bigint, null::jsonb, null::interval, false)"
+)
+SAVE: LiteralString = (
+    "select public.publish_job_beat(%s::text, %s::bigint, %s::jsonb, null::interval, true)"
+)
+FIND_STEP: LiteralString = (
+    "select public.publish_job_step(%s::text, %s::bigint, %s::text, null::jsonb)::text"
+)
+KEEP_STEP: LiteralString = (
+    "select public.publish_job_step(%s::text, %s::bigint, %s::text, %s::jsonb)::text"
+)
+DATA: LiteralString = (
+    "select data::text from public.publish_jobs(null::text, null::text, 1, false, %s::text)"
+)
 
 
 class Returned(BaseException):
@@ -75,9 +92,7 @@ class Job:
     def reload(self) -> None:
         """Reads data again: somebody else may have saved in this run's name."""
         self._require_own()
-        row = session.transact(
-            self._conn, "select data::text from public.publish_jobs(id => %s)", self.id
-        )
+        row = session.transact(self._conn, DATA, self.id)
         if row is not None:
             self._data = session.from_json(row[0])
         self._unsure = session.in_transaction(self._conn)
@@ -93,9 +108,7 @@ class Job:
         Raises StaleToken when the job was cancelled, another worker has it or the lease ran out;
         BadArgument for what is no JSON, or over 1 MB.
         """
-        self._keep(
-            "select public.publish_job_beat(%s, %s, %s, progress => true)", session.data_json(data)
-        )
+        self._keep(SAVE, session.data_json(data))
         if session.in_transaction(self._conn):
             self._unsure = True
         else:
@@ -124,13 +137,13 @@ class Job:
         if name in self._steps:
             raise self._used(name)
         self.check()
-        kept = self._settled("select public.publish_job_step(%s, %s, %s)::text", name)
+        kept = self._settled(FIND_STEP, name)
         found = kept is not None and kept[0] is not None
         if found and name in self._unsure_steps and not self._undone(self._unsure_steps[name]):
             raise self._used(name)
         if not found:
             result = session.to_json(function(), "a step's result")
-            kept = self._keep("select public.publish_job_step(%s, %s, %s, %s)::text", name, result)
+            kept = self._keep(KEEP_STEP, name, result)
         if not session.in_transaction(self._conn):
             self._steps.add(name)
         elif found:
@@ -165,7 +178,7 @@ class Job:
         self._looked = now
         query: LiteralString = "select token from publish.job_activity where id = %s"
         if session.transact(self._conn, query, self.id) != (self.token,):
-            self._settled("select public.publish_job_beat(%s, %s)")
+            self._settled(BEAT)
 
     def _used(self, name: str) -> BadArgument:
         return BadArgument(

@@ -97,7 +97,7 @@ def take(
         row = transact(
             conn,
             "select id, kind, data::text, token, attempt, max_attempts"
-            " from public.publish_job_start(%s, %s, %s, %s, %s)",
+            " from public.publish_job_start(%s::text, %s::text[], %s::text, %s::interval, %s::int)",
             *(id, kinds, worker, span, conn.info.backend_pid),
         )
     except CursorInvalid as error:
@@ -144,7 +144,7 @@ def running(
                     session.tidy(job._conn)
         try:
             if isinstance(error, Returned | KeyboardInterrupt):  # stopped: not the job's failure
-                settle(job, beating, "select public.publish_job_release(%s, %s)")
+                settle(job, beating, "select public.publish_job_release(%s::text, %s::bigint)")
                 raise
             if job._lost:
                 raise
@@ -176,7 +176,13 @@ def done(job: Job) -> None:
     if job._unsure:
         job.reload()  # as long as nobody else can have changed it
     try:
-        transact(job._conn, "select public.publish_job_done(%s, %s, %s)", job.id, job.token, data)
+        transact(
+            job._conn,
+            "select public.publish_job_done(%s::text, %s::bigint, %s::jsonb)",
+            job.id,
+            job.token,
+            data,
+        )
     except (StaleToken, NotDefined):
         job._lost = True
         raise
@@ -195,7 +201,8 @@ def fail(job: Job, beating: Heart, error: BaseException) -> None:
     row = settle(
         job,
         beating,
-        "select status from public.publish_job_fail(%s, %s, %s, %s, %s)",
+        "select status from public.publish_job_fail(%s::text, %s::bigint, %s::text,"
+        " %s::text, %s::text)",
         error_name(error),
         printable_text(message_of(error)),
         printable_text("".join(traceback.format_exception(error))),
