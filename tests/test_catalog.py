@@ -427,6 +427,19 @@ def test_lines_are_at_most_100_columns(file: SqlFile) -> None:
     assert "\t" not in file.text
 
 
+BACKSLASH = re.compile(r"(?<!\w)(e?)'((?:[^']|'')*)'", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, id=f.path) for f in [*resources.migrations(), *resources.functions()]],
+)
+def test_a_backslash_stands_in_an_escape_string_only(file: SqlFile) -> None:
+    """Elsewhere it means something else in a session with standard_conforming_strings = off."""
+    texts = BACKSLASH.findall(re.sub(r"--[^\n]*", "", file.text))
+    assert [text for escapes, text in texts if "\\" in text and not escapes] == []
+
+
 def test_migrations_hold_no_function() -> None:
     for file in resources.migrations():
         assert not re.search(r"create (or replace )?(function|procedure|view)\b", file.text)

@@ -25,7 +25,7 @@ def test_what_was_read_is_written_as_it_was(text: str) -> None:
 
 
 def test_broken_json_is_refused_at_any_depth() -> None:
-    for text in ("[1", "[" * 5000, "[" * 5000 + "]" * 4999, "nul"):
+    for text in ("[1", "[" * 5000, "[" * 5000 + "]" * 4999, "nul", "NaN", "[-Infinity]"):
         with pytest.raises(ValueError, match=r"."):
             exact.loads(text)
 

@@ -45,6 +45,7 @@ def connect(
             given,
             autocommit=True,
             prepare_threshold=None,
+            client_encoding="utf8",  # whatever PGCLIENTENCODING, the role or the database says
             fallback_application_name=name,
             **_defaults(given, primary),
         )
@@ -138,6 +139,10 @@ def session_is_over(error: PublishError) -> bool:
     return isinstance(error, ConnectionFailed) or error.sqlstate in POISONED
 
 
+# These take their results in binary: dates and intervals as text depend on DateStyle and
+# IntervalStyle, which a role or a database may have set.
+
+
 def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...]:
     """The first row of one function call. Raises the PublishError its SQLSTATE stands for."""
     row = call_or_none(conn, query, *arguments)
@@ -203,7 +208,7 @@ def bind(conn: Connection, query: LiteralString, *arguments: object) -> bytes:
 def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[dict[str, Any]]:
     """Every row of one function call, by column name. Raises as call does."""
     try:
-        with limited(conn), conn.cursor(row_factory=dict_row) as cursor:
+        with limited(conn), conn.cursor(binary=True, row_factory=dict_row) as cursor:
             set_json_loads(exact.loads_bytes, cursor)
             return cursor.execute(query, arguments).fetchall()
     except psycopg.Error as error:
@@ -213,7 +218,7 @@ def rows(conn: Connection, query: LiteralString, *arguments: object) -> list[dic
 def tuples(conn: Connection, query: LiteralString, *arguments: object) -> list[tuple[Any, ...]]:
     """All rows of one function call. Raises the PublishError its SQLSTATE stands for."""
     try:
-        with limited(conn), conn.cursor(row_factory=tuple_row) as cursor:
+        with limited(conn), conn.cursor(binary=True, row_factory=tuple_row) as cursor:
             return cursor.execute(query, arguments).fetchall()
     except psycopg.Error as error:
         raise failure(conn, error) from error

@@ -149,5 +149,9 @@ def translate(error: psycopg.Error) -> PublishError:
 CONNECT_HINTS = (
     ("password", HINTS["28P01"]),
     ("no password supplied", HINTS["28P01"]),
+    (
+        "invalid value for parameter",
+        "Correct that setting: in PGOPTIONS, PGTZ or the database URL.",
+    ),
     ("does not exist", "Check the user and the database name."),
 )

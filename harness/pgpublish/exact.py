@@ -40,7 +40,11 @@ def _number(text: str) -> int | Decimal:
     return int(text) if len(text) <= DIGITS else Decimal(text)
 
 
-_decoder = json.JSONDecoder(parse_float=Decimal, parse_int=_number)
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_float=Decimal, parse_int=_number, parse_constant=_refuse)
 
 
 def _deep(text: str) -> Any:

@@ -11,7 +11,7 @@ as $$
        and compares_foreign.capture.columns is not null and not compares_foreign.capture.by_row
        and (t.typtype not in ('b', 'd', 'e') or t.typcategory = 'A'
             or publish.key_operator(type => t.oid, strategy => 3)
-               not like 'operator(pg\_catalog.%'))
+               not like 'operator(pg!_catalog.%' escape '!'))
 $$;
 comment on function publish.compares_foreign(publish.capture, regclass) is
   'Whether the columns filter of a capture compares rows by operators that are not of pg_catalog.';

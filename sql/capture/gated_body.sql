@@ -26,7 +26,7 @@ begin
     exception
       when query_canceled then
         get stacked diagnostics v_context = pg_exception_context;
-        if v_context !~ '^[^\n]* RAISE(\n|$)' then
+        if v_context !~ e'^[^\n]* RAISE(\n|$)' then
           raise; -- not by a function of the key: a person, or a timeout
         end if;
         v_problem := sqlerrm;

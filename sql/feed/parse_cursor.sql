@@ -20,7 +20,7 @@ begin
     return;
   end if;
   v_part := regexp_match(parse_cursor.cursor,
-                         '^1\.(0|[0-9a-f]{32})\.([0-9]{1,18})\.([0-9]{1,18})$');
+                         '^1[.](0|[0-9a-f]{32})[.]([0-9]{1,18})[.]([0-9]{1,18})$');
   if v_part is null then
     raise exception 'this is not a cursor of publish_page' using
       errcode = 'PT400',

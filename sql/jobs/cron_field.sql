@@ -12,13 +12,13 @@ declare
 begin
   foreach v_part in array coalesce(string_to_array(upper(cron_field.field), ','), '{}'::text[]) loop
     v_match := regexp_match(
-      v_part, '^(?:(\*)|(\d{1,2}|[A-Z]{3})(?:-(\d{1,2}|[A-Z]{3}))?)(/(\d{1,2}))?$');
+      v_part, '^(?:([*])|([0-9]{1,2}|[A-Z]{3})(?:-([0-9]{1,2}|[A-Z]{3}))?)(/([0-9]{1,2}))?$');
     v_from := case when v_match[1] is not null then cron_field.low
                    else coalesce(array_position(cron_field.names, v_match[2]) + cron_field.low - 1,
-                                 case when v_match[2] ~ '^\d' then v_match[2]::int end) end;
+                                 case when v_match[2] ~ '^[0-9]' then v_match[2]::int end) end;
     v_to := case when v_match[3] is not null
                  then coalesce(array_position(cron_field.names, v_match[3]) + cron_field.low - 1,
-                               case when v_match[3] ~ '^\d' then v_match[3]::int end)
+                               case when v_match[3] ~ '^[0-9]' then v_match[3]::int end)
                  when v_match[1] is not null or v_match[4] is not null then cron_field.high
                  else v_from end;
     if (v_from between cron_field.low and cron_field.high

@@ -11,7 +11,7 @@ stable
 set timezone = 'UTC'
 as $$
 declare
-  v_field text[] := regexp_split_to_array(btrim(cron_next.cron), '\s+');
+  v_field text[] := regexp_split_to_array(btrim(cron_next.cron), '[[:space:]]+');
   v_minutes int[] := publish.cron_field(field => v_field[1], low => 0, high => 59, names => null);
   v_hours int[] := publish.cron_field(field => v_field[2], low => 0, high => 23, names => null);
   v_days int[] := publish.cron_field(field => v_field[3], low => 1, high => 31, names => null);

@@ -22,7 +22,7 @@ begin
       from pg_attribute a
      where a.attrelid = column_origin.source and a.attname = column_origin.source_name;
     -- Braces nest nodes: the rule's query is at depth 1, its own target list at depth 2.
-    select regexp_match(d.part, ':resorigtbl (\d+) :resorigcol (\d+)') into v_origin
+    select regexp_match(d.part, ':resorigtbl ([0-9]+) :resorigcol ([0-9]+)') into v_origin
       from (
         select p.match[1] as part,
                coalesce(sum(case p.match[2] when '{' then 1 when '}' then -1 else 0 end)
@@ -30,7 +30,8 @@ begin
                                                       and 1 preceding), 0) as depth
           from pg_rewrite r
          cross join lateral regexp_matches(
-           r.ev_action::text, '((?:\\.|[^{}\\])*)([{}]|$)', 'g') with ordinality as p (match, n)
+           r.ev_action::text, e'((?:\\\\.|[^{}\\\\])*)([{}]|$)', 'g')
+           with ordinality as p (match, n)
          where r.ev_class = column_origin.source and r.ev_type = '1'
       ) d
      where d.depth = 2 and d.part ~ format(':resno %s :resname ', v_number);

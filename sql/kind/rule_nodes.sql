@@ -13,7 +13,7 @@ as $$
                     0)::int as depth
       from pg_rewrite r
      cross join lateral regexp_matches(
-       r.ev_action::text, '((?:\\.|[^{}\\])*)([{}]|$)', 'g') with ordinality as p (match, n)
+       r.ev_action::text, e'((?:\\\\.|[^{}\\\\])*)([{}]|$)', 'g') with ordinality as p (match, n)
      where r.ev_class = rule_nodes.view and r.ev_type = '1'
   ),
   placed as (

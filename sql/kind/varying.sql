@@ -40,7 +40,8 @@ as $$
            n.content like 'AGGREF %' as is_aggregate,
            n.content like '%:aggorder <> :aggdistinct <>%' as is_unordered
       from node n
-     cross join lateral regexp_match(n.content, ':(?:funcid|opfuncid|aggfnoid) (\d+)') as m (match)
+     cross join lateral regexp_match(
+       n.content, ':(?:funcid|opfuncid|aggfnoid) ([0-9]+)') as m (match)
       join pg_proc p on p.oid = m.match[1]::oid
   )
   select distinct f.problem, f.hint

@@ -16,8 +16,8 @@ as $$
               and case when p.oid = 'public.publish_enqueue()'::regprocedure
                        then t.tgtype & 1 = 1 -- for each row; of a TRUNCATE alone it marks nothing
                             and position(convert_to(is_captured.kind, getdatabaseencoding())
-                                         || '\x00'::bytea in t.tgargs) = 1
-                       else p.prosrc like '%publish\_enqueue%' end)
+                                         || decode('00', 'hex') in t.tgargs) = 1
+                       else strpos(p.prosrc, 'publish_enqueue') > 0 end)
 $$;
 comment on function publish.is_captured(text, regclass) is
   'Whether writes to the table mark keys of the kind: it is captured, is a part of what is, or has '

@@ -7,7 +7,7 @@ as $$
   select r.object, r.owner, r.grants, r.definer, r.settings
     from publish.rights() r
    where r.owner in ('publish_owner', 'publish_projector')
-     and r.object !~ '^function publish_gate\.(project|capture)_\d'
+     and r.object !~ '^function publish_gate[.](project|capture)_[0-9]'
 $$;
 comment on function publish.record_rights() is
   'Keeps in publish.object how the files left owners, rights and functions. `pgpublish migrate` '

@@ -45,7 +45,7 @@ begin
     end loop;
     if v_wrong.is_another then
       delete from publish.file f
-       where f.path ~ (substring(v_wrong.object from '([a-z0-9_]+)\(') || '\.sql$');
+       where f.path ~ (substring(v_wrong.object from '([a-z0-9_]+)[(]') || '[.]sql$');
     end if;
     v_restored := v_restored + 1;
   end loop;

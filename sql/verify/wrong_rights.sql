@@ -16,11 +16,11 @@ as $$
         join publish.object e on e.object = r.object
       union all
       select r.object, r.owner, r.grants, r.definer, r.settings,
-             case when m.part like '\_%' then 'publish_owner'
+             case when starts_with(m.part, '_') then 'publish_owner'
                   when m.name = 'project' then 'publish_projector'
                   else (select publish.capture_role(c)
                           from publish.capture c where c.capture_id = m.id::int) end,
-             case when m.part like '\_%' then array['publish_projector:EXECUTE']
+             case when starts_with(m.part, '_') then array['publish_projector:EXECUTE']
                   when m.name = 'project' then array['publish_owner:EXECUTE']
                   else array['public:EXECUTE'] end,
              m.part = '', r.settings
@@ -28,7 +28,7 @@ as $$
        cross join lateral (
          select n.match[1] as name, n.match[2] as id, n.match[3] as part
            from regexp_matches(
-             r.object, '^function publish_gate\.(project|capture)_(\d{1,9})(_[a-z]+|)\(')
+             r.object, '^function publish_gate[.](project|capture)_([0-9]{1,9})(_[a-z]+|)[(]')
                   as n (match)
        ) m
     ) w

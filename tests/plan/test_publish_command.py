@@ -200,3 +200,39 @@ def test_define_and_enqueue_publish_a_payload(db: Connection, run: Run) -> None:
     drain_all(db)
     assert set(feed(db, "note")) == {"2"}
     assert "this is not JSON" in done(run("enqueue", "note", "3", "{"), 1)
+
+
+def test_a_plan_is_not_applied_where_a_function_of_somebody_else_fits_better(
+    film: Connection, run: Run
+) -> None:
+    film.execute(
+        "create function publish_define(text, text, key text[]) returns void language sql"
+        " as $$ create table taken () $$"
+    )
+    result = run("publish", "customer_list", "--yes")
+    assert result.exit_code == 1
+    assert "publish_define(text,text,text[])" in result.stderr
+    assert one(film, "select to_regclass('taken')") is None
+    film.execute("drop function publish_define(text, text, text[])")
+    done(run("publish", "customer_list", "--yes"))
+
+
+@pytest.mark.parametrize("payload", ["[" * 990 + "]" * 990, "9" * 5000, '"\\u0041\\n"', "-0.10"])
+def test_enqueue_takes_all_json_that_the_database_takes(
+    payload: str, db: Connection, run: Run
+) -> None:
+    done(run("define", "note"))
+    done(run("enqueue", "note", "1", "-", input=payload))
+    drain_all(db)
+    assert one(db, "select p.payload = %s::jsonb from publish.published p", payload)
+
+
+@pytest.mark.parametrize("payload", ["NaN", "[1", "", "[" * 5000, '"\\u0000"', "1e999999"])
+def test_enqueue_refuses_what_is_no_json_of_the_database_in_words(
+    payload: str, db: Connection, run: Run
+) -> None:
+    done(run("define", "note"))
+    result = run("enqueue", "note", "1", "-", input=payload)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("pgpublish: ")
+    assert "Traceback" not in result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from pgpublish import drain as drain_room
+from pgpublish import exact
 from pgpublish import walk as walk_room
 from pgpublish.cli.console import (
     done,
@@ -74,7 +74,7 @@ def publish(
         click.confirm("\nPublish it?" if made else "\nPublish its rows again?", abort=True)
     applying.apply(conn, made)
     follow(conn, name)
-    problems = rows(conn, "select * from public.publish_audit(%s)", name)
+    problems = rows(conn, "select * from public.publish_audit(%s::text)", name)
     for row in problems:
         say(f"{printable(row['object'])}: {printable(row['problem'])}\n  hint: {row['hint']}")
     if problems:
@@ -139,7 +139,7 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
         say(f"these subscriptions get the deletions: {printable(', '.join(names))}")
     if not yes:
         click.confirm(f"Delete {kind} from the feed?", abort=True)
-    tables = call(conn, "select public.publish_undefine(%s)", kind)[0]
+    tables = call(conn, "select public.publish_undefine(%s::text)", kind)[0]
     said = f"{tables} tables are no longer captured; the drain publishes the deletions of {kind}"
     done(as_json, said, kind=kind, tables=tables, subscriptions=names)
 
@@ -166,7 +166,8 @@ def define(
     """Define KIND by its VIEW, or without one as a kind of payloads."""
     call(
         conn,
-        "select public.publish_define(%s, %s, %s::text[], %s, %s::regprocedure, %s::interval)",
+        "select public.publish_define(%s::text, %s::regclass, %s::text[], %s::int,"
+        " %s::regprocedure, %s::interval)",
         kind,
         view,
         split(key),
@@ -199,7 +200,8 @@ def capture(
     """Have each write to TABLE mark keys of KIND."""
     call(
         conn,
-        "select public.publish_capture(%s, %s, %s, %s::text[], %s, %s)",
+        "select public.publish_capture(%s::text, %s::regclass, %s::text, %s::text[], %s::boolean,"
+        " %s::text)",
         kind,
         table,
         key,
@@ -236,7 +238,8 @@ def enqueue(
         check_json(text)
     number = call(
         conn,
-        "select public.publish_enqueue(%s, %s, %s::jsonb, %s, %s::jsonb, %s::timestamptz)",
+        "select public.publish_enqueue(%s::text, %s::text, %s::jsonb, %s::boolean, %s::jsonb,"
+        " %s::timestamptz)",
         kind,
         source_id,
         payload,
@@ -249,7 +252,7 @@ def enqueue(
 
 def check_json(text: str | None) -> None:
     try:
-        json.loads(text or "null")
+        exact.loads(text or "null")
     except ValueError as error:
         raise BadArgument(
             "this is not JSON", detail=str(error), hint="Pass JSON, as in '{\"a\": 1}'."

@@ -48,7 +48,10 @@ def claim(
     found = transact_all(
         conn,
         UTC,
-        CLAIM + bind(conn, " from public.publish_claim(%s, %s, %s)", name, worker, batch),
+        CLAIM
+        + bind(
+            conn, " from public.publish_claim(%s::text, %s::text, %s::int)", name, worker, batch
+        ),
     )
     if not found:
         return None
@@ -71,7 +74,7 @@ def settle(conn: Connection, token: int, failures: Sequence[Failure]) -> tuple[i
         conn,
         bind(
             conn,
-            "select sent, parked, dead from public.publish_settle(%s, %s)",
+            "select sent, parked, dead from public.publish_settle(%s::bigint, %s::jsonb)",
             token,
             json.dumps(failed),
         ),
@@ -81,7 +84,7 @@ def settle(conn: Connection, token: int, failures: Sequence[Failure]) -> tuple[i
 
 def extend(conn: Connection, token: int) -> None:
     """Renews the lease. Raises StaleToken."""
-    transact(conn, bind(conn, "select public.publish_extend(%s)", token))
+    transact(conn, bind(conn, "select public.publish_extend(%s::bigint)", token))
 
 
 def deliverable(conn: Connection, names: list[str] | None) -> list[tuple[str, int, float]]:
@@ -93,20 +96,27 @@ def deliverable(conn: Connection, names: list[str] | None) -> list[tuple[str, in
 def sink_of(conn: Connection, name: str) -> tuple[str, str, float]:
     """Sink, options as JSON, lease in seconds. Raises NotDefined."""
     sink, options, lease = transact(
-        conn, bind(conn, "select sink, options::text, lease from publish.sink_of(%s)", name)
+        conn,
+        bind(
+            conn,
+            "select sink, options::text, extract(epoch from lease)::float8"
+            " from publish.sink_of(%s)",
+            name,
+        ),
     )
-    return sink, options, lease.total_seconds()
+    return sink, options, lease
 
 
 def waiting(conn: Connection, names: list[str] | None) -> list[tuple[str, bool, str]]:
     """Subscriptions (these, or all) that are not paused: name, whether something waits that no
     worker can have now, and what for."""
     query = (
-        b"select name, state, waits_for, oldest_undelivered_at from public.publish_subscriptions()"
+        b"select name, state, waits_for, oldest_undelivered_at is null"
+        b" from public.publish_subscriptions()"
     )
     return [
-        (name, oldest is not None and waits_for not in CLAIMABLE, f"waits for {waits_for}")
-        for name, state, waits_for, oldest in transact_all(conn, query)
+        (name, not none and waits_for not in CLAIMABLE, f"waits for {waits_for}")
+        for name, state, waits_for, none in transact_all(conn, query)
         if state != "paused" and (names is None or name in names)
     ]
 
@@ -119,7 +129,12 @@ def report_fault(conn: Connection, name: str, message: str | None) -> None:
 
 def register_sink(conn: Connection, name: str) -> None:
     """Tells the database a third party's options. Raises MissingPart and what call does."""
-    call(conn, "select public.publish_register_sink(%s, %s)", name, sinks.known_options(name))
+    call(
+        conn,
+        "select public.publish_register_sink(%s::text, %s::jsonb)",
+        name,
+        sinks.known_options(name),
+    )
 
 
 def storable(reason: str) -> str:
