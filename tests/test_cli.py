@@ -447,3 +447,16 @@ def test_quarantine_lists_at_most_batch_oldest_first_and_retries_a_kind_or_all(
     assert run("drain", "--once").exit_code == 0
     rows = map(json.loads, run("quarantine", "list", "--json").stdout.splitlines())
     assert [row["attempts"] for row in rows] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["backfill", "a\udcff"], ["enqueue", "note", "1", '"\udcff"'], ["jobs", "cancel", "\udcff"],
+     ["changes", "--since", "\udcff"], ["--database-url", "postgresql://u:\udcff@h/d", "status"]],
+    ids=str,
+)  # fmt: skip
+def test_an_argument_that_is_not_utf_8_is_refused_in_words(
+    run: Callable[..., Result], db: Connection, arguments: list[str]
+) -> None:
+    result = run(*arguments)
+    assert_one_line_and_a_hint(result, 3 if "--database-url" in arguments else 1)

@@ -26,6 +26,7 @@ from pgpublish.errors import ConnectionFailed
         "mysql://u:hunter22@h/d",
         "postgresql://u:hunter22@[::1/d",
         "u:hunter22@h",
+        "postgresql://u:hunter22\udcff@h/d",
     ],
 )
 def test_a_url_that_does_not_work_is_not_shown(url: str) -> None:

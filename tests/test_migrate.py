@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import servers
 
-from pgpublish import migrate, resources
+from pgpublish import fit, migrate, resources
 from pgpublish.embedded import Cluster
 from pgpublish.errors import Locked, SchemaMismatch
 
@@ -818,3 +818,11 @@ def test_a_worker_of_a_version_after_is_refused(url: str) -> None:
 def test_a_pooler_is_refused_in_words(cluster: Cluster, new_database: NewDatabase) -> None:
     with pooler.pooled(cluster, new_database()) as url:
         assert "pooler" in refusal(url).message
+
+
+def test_a_server_before_postgresql_14_is_refused_in_words() -> None:
+    fit.require_version(140000)
+    with pytest.raises(SchemaMismatch, match="PostgreSQL 14") as caught:
+        fit.require_version(130022)
+    assert caught.value.detail == "This server is version 13."
+    assert caught.value.hint

@@ -20,7 +20,7 @@ def check(url: str) -> None:
     port or a database: libpq would look that up, and name it in its error."""
     try:
         given = conninfo_to_dict(url)
-    except psycopg.Error:
+    except (psycopg.Error, UnicodeError):
         given = {}
         fine = False
     else:

@@ -7,6 +7,18 @@ from psycopg import errors
 from pgpublish.database import Connection
 from pgpublish.errors import SchemaMismatch
 
+OLDEST = 14
+
+
+def require_version(version: int) -> None:
+    """Raises SchemaMismatch for a server_version_num before PostgreSQL 14."""
+    if version < OLDEST * 10_000:
+        raise SchemaMismatch(
+            f"pgpublish needs PostgreSQL {OLDEST} or newer",
+            detail=f"This server is version {version // 10_000}.",
+            hint="Upgrade the server, or name another with --database-url.",
+        )
+
 
 def require_direct(conn: Connection) -> None:
     """Raises SchemaMismatch behind a pooler that shares its sessions, where a session's lock and

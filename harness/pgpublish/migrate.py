@@ -94,6 +94,7 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
     finds nothing. conn must be in autocommit mode. role_prefix: what the names of our roles begin
     with, as in app_publish_owner; None: as they do there. Raises SchemaMismatch,
     Locked, psycopg.Error."""
+    fit.require_version(conn.info.server_version)
     fit.require_direct(conn)
     with installed.pinned(conn), _locked(conn):
         todo = pending(conn)

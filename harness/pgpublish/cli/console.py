@@ -20,7 +20,7 @@ from tabulate import tabulate
 
 from pgpublish import embedded, exact, migrate
 from pgpublish.database import Connection, connect, session_is_over, worker_session
-from pgpublish.errors import OutputClosed, PublishError, translate
+from pgpublish.errors import BadArgument, OutputClosed, PublishError, translate
 from pgpublish.retry import Backoff
 from pgpublish.session import limited
 from pgpublish.terminal import guard, printable, say, say_json
@@ -44,6 +44,14 @@ class Commands(click.Group):
             fail(translate(error))
         except PublishError as error:
             fail(error)
+        except UnicodeError as error:
+            fail(
+                BadArgument(
+                    "an argument or standard input is not UTF-8",
+                    detail=str(error),
+                    hint="Write it in UTF-8.",
+                )
+            )
 
 
 def fail(error: PublishError) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from pgpublish import exact
 from pgpublish.database import Connection, rows
-from pgpublish.jobs.session import data_json, from_json, transact
+from pgpublish.jobs.session import data_json, transact
 
 
 def add(
@@ -43,7 +44,7 @@ def listing(
     oldest_first: bool = False,
     id: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows of publish_jobs; data is text where Python cannot read it. Raises BadArgument."""
+    """Rows of publish_jobs; a number with a fraction is a Decimal. Raises BadArgument."""
     found = rows(
         conn,
         "select id, kind, status, priority, attempts, max_attempts, due_at, worker, error, message,"
@@ -51,7 +52,7 @@ def listing(
         " from public.publish_jobs(%s::text, %s::text, %s::int, %s::boolean, %s::text)",
         *(status, kind, batch, oldest_first, id),
     )
-    return [row | {"data": from_json(row["data"])} for row in found]
+    return [row | {"data": exact.loads(row["data"])} for row in found]
 
 
 def job_errors(conn: Connection, id: str, *, batch: int = 100) -> list[dict[str, Any]]:
@@ -62,7 +63,7 @@ def job_errors(conn: Connection, id: str, *, batch: int = 100) -> list[dict[str,
 def steps(conn: Connection, id: str) -> list[dict[str, Any]]:
     """Rows of publish_job_steps, in order. Raises NotDefined."""
     found = rows(conn, "select name, result::text, at from public.publish_job_steps(%s::text)", id)
-    return [row | {"result": from_json(row["result"])} for row in found]
+    return [row | {"result": exact.loads(row["result"])} for row in found]
 
 
 def activity(conn: Connection) -> list[dict[str, Any]]:
@@ -70,7 +71,7 @@ def activity(conn: Connection) -> list[dict[str, Any]]:
     found = rows(
         conn, "select a.*, a.data::text as json from publish.job_activity a order by since, id"
     )
-    return [row | {"data": from_json(row.pop("json"))} for row in found]
+    return [row | {"data": exact.loads(row.pop("json"))} for row in found]
 
 
 def cancel(conn: Connection, id: str) -> bool:
