@@ -184,6 +184,33 @@ def test_headers_that_frame_a_request_are_ours(name: str) -> None:
     assert "header" in refused("webhook", {"url": "https://x/", "headers": {name: "1"}})
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"secrets": [None]},
+        {"secrets": [1]},
+        {"url": "https://u:p@x/", "headers": {"Authorization": "y"}},
+    ],
+)
+def test_what_would_sign_or_log_in_as_nobody_meant_is_refused(options: dict[str, Any]) -> None:
+    assert "Option" in refused("webhook", {"url": "https://x/"} | options)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "0x7f000001", "[::ffff:127.0.0.1]", "[::1]", "[::]", "0.0.0.0", "2130706433",
+     "0177.0.0.1", "127.1", "①②⑦.⓪.⓪.①", "127。0。0。1", "localhost", "127.0.0.1.", "u@127.0.0.1"],
+)  # fmt: skip
+def test_no_way_to_write_this_machine_is_taken_for_a_public_address(host: str) -> None:
+    with receiving() as endpoint:
+        port = endpoint.url.split(":")[2].split("/")[0]
+        options = {"url": f"http://{host}:{port}/", "timeout": 2}
+        sink = sinks.make("webhook", sinks.resolve(options, {}))
+        (failure,) = sink.send([brokers.change(1)], Event())
+        sink.close()
+        assert (failure.kind, endpoint.connections) == ("endpoint", 0)
+
+
 def test_credentials_of_the_machine_are_not_used_by_default() -> None:
     options = {"queue_url": "http://x/q", "region": "eu-west-1"}
     environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}

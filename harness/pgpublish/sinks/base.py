@@ -104,9 +104,17 @@ class Options:
         return value if isinstance(value, bool) else str(value).lower() == "true"
 
     def words(self, name: str) -> list[str]:
-        """An array; from the environment, words between blanks or commas."""
+        """An array of text; from the environment, words between blanks or commas."""
         value = self.values.get(name, [])
-        return value.replace(",", " ").split() if isinstance(value, str) else [*map(str, value)]
+        if isinstance(value, str):
+            return value.replace(",", " ").split()
+        if not all(isinstance(word, str) for word in value):
+            raise BadArgument(
+                "the option must be an array of text",
+                detail=f"Option {name}.",
+                hint='Write it as ["a", "b"].',
+            )
+        return list(value)
 
     def mapping(self, name: str) -> dict[str, Any]:
         """An object; from the environment, its JSON text."""

@@ -104,6 +104,12 @@ class Webhook:
                     detail=f"Option headers: {name}.",
                     hint="Leave out those that frame the request or belong to the event.",
                 )
+        if self.url.raw_user is not None and "authorization" in map(str.lower, self.headers):
+            raise BadArgument(
+                "there are two logins",
+                detail="Options url and headers.",
+                hint="Take it out of the URL, or leave out the header authorization.",
+            )
         self.concurrency = max(1, int(options.positive("concurrency", CONCURRENCY)))
         self.timeout = options.positive("timeout", TIMEOUT_S)
         self.batch_size = max(1, int(options.positive("batch_size", BATCH_SIZE)))
