@@ -148,6 +148,26 @@ def test_no_sink_connects_to_a_network_that_the_operator_leaves_out(
 
 
 @pytest.mark.parametrize(
+    "servers",
+    ["PLAINTEXT://127.0.0.1:{port}/x://8.8.8.8:1", "PLAINTEXT://127.0.0.1:{port}/", ":{port}", "",
+     "PLAINTEXT://:{port}", "::1", "::ffff:127.0.0.1", "8.8.8.8:1,,:{port}", "[::1]x:{port}",
+     "8.8.8.8:1 127.0.0.1:{port}", "127.0.0.1:{port}:1", "http://127.0.0.1:{port}"],
+)  # fmt: skip
+def test_kafka_takes_no_server_that_its_client_reads_as_another(servers: str) -> None:
+    """librdkafka reads these by rules of its own, after the address was looked at."""
+    with receiving() as endpoint:
+        port = endpoint.url.split(":")[2].split("/")[0]
+        options = {"servers": servers.replace("{port}", port), "topic": "t", "timeout": 2}
+        assert "Option servers" in refused("kafka", options, PGPUBLISH_NETWORKS="public")
+        assert endpoint.connections == 0
+
+
+def test_kafka_takes_servers_in_every_form_that_is_one() -> None:
+    for servers in ("a", "a:1", "a:1,b:2", "a:1, b:2", "[::1]:1,[::1]", "SASL_SSL://a-b.c_d:1"):
+        made("kafka", {"servers": servers, "topic": "t"})
+
+
+@pytest.mark.parametrize(
     "setting",
     [{"plugin.library.paths": "/x.so"}, {"sasl.kerberos.kinit.cmd": "id"}, {"debug": "all"},
      {"sasl.oauthbearer.token.endpoint.url": "http://x/"}, {"ssl.ca.location": "/etc/shadow"},

@@ -7,6 +7,7 @@ attributes are the headers ce_…. A control event goes to each partition.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,13 @@ from pgpublish.sinks.cloudevents import binary
 
 TIMEOUT_S = 15.0
 LOOK_S = 0.1
+# librdkafka takes more for a server: a path, no host (this machine), a bare IPv6 address. Its host
+# is then not the one that was looked at.
+SERVER = re.compile(
+    r" *(?:(?:PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)://)?"
+    r"(?:(?P<name>[\w.-]+)|\[(?P<ip>[0-9A-Fa-f:.]+)\])(?::\d{1,5})?",
+    re.ASCII,
+)
 ANY = -1  # the partition of the key
 UNFINISHED = KafkaError(KafkaError._MSG_TIMED_OUT)
 UNWRITABLE = KafkaError(KafkaError._VALUE_SERIALIZATION, "the change cannot be encoded")
@@ -85,6 +93,8 @@ class Kafka:
     def __init__(self, options: Options) -> None:
         self.topic = options.text("topic")
         self.timeout = options.positive("timeout", TIMEOUT_S)
+        servers = options.text("servers")
+        self.hosts = hosts_of(servers)
         given = options.mapping("settings")
         check_settings(given)
         ca = options.authorities()
@@ -93,7 +103,7 @@ class Kafka:
             "linger.ms": 5,
             **given,
             **({"ssl.ca.pem": ca} if ca else {}),
-            "bootstrap.servers": options.text("servers"),
+            "bootstrap.servers": servers,
             "enable.idempotence": True,
             "message.timeout.ms": max(1, int(self.timeout * 1000)),  # 0 would be for ever
         }
@@ -146,7 +156,7 @@ class Kafka:
 
     def _open(self) -> Producer:
         if self._producer is None:
-            self.policy.check_hosts(map(host_of, self.settings["bootstrap.servers"].split(",")))
+            self.policy.check_hosts(self.hosts)
             self._producer = Producer(self.settings, logger=self._logger)
             self._known = False
         return self._producer
@@ -248,10 +258,20 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         )
 
 
-def host_of(server: str) -> str:
-    """Of PROTOCOL://host:port, where only the host has to be given."""
-    host = server.strip().rpartition("://")[2]
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+def hosts_of(servers: str) -> list[str]:
+    """Of PROTOCOL://host:port, with commas between, where only the host has to be given. Raises
+    BadArgument."""
+    hosts = []
+    for server in servers.split(","):
+        found = SERVER.fullmatch(server)
+        if found is None:
+            raise BadArgument(
+                "this is not a list of servers",
+                detail="Option servers.",
+                hint="Write host:port with commas between, an IPv6 address in brackets.",
+            )
+        hosts.append(found["name"] or found["ip"])
+    return hosts
 
 
 def limit(seconds: float, stop: Event) -> Callable[[], bool]:

@@ -85,7 +85,8 @@ class Policy:
         """For a client that connects by itself, as far as they are known. Raises BadArgument."""
         for host in hosts:
             try:
-                found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                # Without a host, a client calls its own machine.
+                found = socket.getaddrinfo(host or "localhost", None, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError):
                 continue  # nor will the client find it
             for address in sorted({str(address[0]) for *_, address in found}):
