@@ -4,14 +4,16 @@ backslash means, which encoding a client is told, where names are looked up."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from click.testing import CliRunner
-from conftest import Connect
+from conftest import Connect, Connection
 from helpers import one
 from psycopg import sql
 
 from pgpublish import cli, jobs
+from pgpublish.embedded import Cluster
 
 SETTINGS = {
     "client_encoding": "LATIN1",
@@ -42,16 +44,20 @@ COMMANDS = [
 ]  # fmt: skip
 
 
+def become_strange(db: Connection, database: str) -> None:
+    for name, value in SETTINGS.items():
+        db.execute(
+            sql.SQL("alter database {} set {} = {}").format(
+                sql.Identifier(database), sql.Identifier(name), sql.Literal(value)
+            )
+        )
+
+
 @pytest.fixture
 def strange(connect: Connect) -> Connect:
     """Sessions of a database that has all of them."""
     db = connect()
-    for name, value in SETTINGS.items():
-        db.execute(
-            sql.SQL("alter database {} set {} = {}").format(
-                sql.Identifier(db.info.dbname), sql.Identifier(name), sql.Literal(value)
-            )
-        )
+    become_strange(db, db.info.dbname)
     db.execute(
         "create table item (id int primary key, at timestamptz, spent interval, f float8, b bytea,"
         ' "a\\b" text);'
@@ -93,3 +99,21 @@ def test_a_job_runs_on_such_a_session(strange: Connect) -> None:
         job.check()
     (found,) = jobs.listing(db)
     assert (found["status"], found["data"]["path"]) == ("succeeded", "C:\\new")
+
+
+def test_migrate_installs_into_such_a_database(
+    new_database: Callable[[str | None], str], cluster: Cluster, admin: Connection
+) -> None:
+    database = new_database(None)
+    become_strange(admin, database)
+    for command in (
+        "migrate",
+        "migrate --check",
+        "define note",
+        "enqueue note \\d 1",
+        "drain --once",
+    ):
+        url = cluster.url(database)
+        result = CliRunner().invoke(cli.main, ["--database-url", url, *command.split()])
+        assert result.exit_code == 0, f"{command}: {result.output} {result.exception}"
+    assert "head 1" in result.stdout
