@@ -20,7 +20,7 @@ from yoyo.connections import parse_uri
 from yoyo.migrations import Migration, MigrationList
 
 from pgpublish import __version__, fit, installed, resources
-from pgpublish.database import Connection, call
+from pgpublish.database import Connection
 from pgpublish.errors import Locked, SchemaMismatch
 from pgpublish.resources import SqlFile
 from pgpublish.sinks.registry import registration

@@ -1,6 +1,6 @@
 -- From the rules and not from pg_get_viewdef(), which locks what a view reads, and so would wait
--- for a table that is being replaced. Not by to_regclass(), which raises where the schema may not be
--- used.
+-- for a table that is being replaced. Not by to_regclass(), which raises where the schema may not
+-- be used.
 create or replace function publish.view_digest(view text) returns text
 language sql
 stable
@@ -58,8 +58,8 @@ as $$
     from part p
 $$;
 comment on function publish.view_digest(text) is
-  'Differs when a view shows other rows without a write: it, a view or a function that it reads was '
-  'replaced, a column got another name or type, or an enum''s value another name. Begins with the '
+  'Differs when a view shows other rows without a write: it, a view or a function that it reads '
+  'was replaced, a column got another name or type, or an enum''s value another name. Begins with the '
   'OID of the view. Null: no view. '
   'Not found: what functions without a parsed body call.';
 revoke all on function publish.view_digest(text) from public;
