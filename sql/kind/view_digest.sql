@@ -59,7 +59,7 @@ as $$
 $$;
 comment on function publish.view_digest(text) is
   'Differs when a view shows other rows without a write: it, a view or a function that it reads '
-  'was replaced, a column got another name or type, or an enum''s value another name. Begins with the '
-  'OID of the view. Null: no view. '
+  'was replaced, a column got another name or type, or an enum''s value another name. Begins with '
+  'the OID of the view. Null: no view. '
   'Not found: what functions without a parsed body call.';
 revoke all on function publish.view_digest(text) from public;

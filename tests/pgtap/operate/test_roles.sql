@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(635);
+select plan(640);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -150,7 +150,8 @@ insert into api values
   ($$select publish_forget('note')$$,                         '   a'),
   ($$select publish.rights()$$,                               'wrka'),
   ($$select publish.wrong_rights()$$,                         'wrka'),
-  ($$select publish.audit_rights()$$,                         'wrka');
+  ($$select publish.audit_rights()$$,                         'wrka'),
+  ($$select publish.check_names()$$,                          'wrka');
 grant trigger, select on article to publish_admin;
 select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
   from api a cross join role r;
