@@ -260,3 +260,10 @@ def replay(db: Connection, copy: Connection) -> None:
     """Waits until the standby has all that the primary wrote."""
     lsn = one(db, "select pg_current_wal_lsn()")
     until(lambda: one(copy, "select pg_last_wal_replay_lsn() >= %s", lsn))
+
+
+def cut(copy: Connection) -> None:
+    """From now on the standby gets nothing."""
+    copy.execute("alter system set primary_conninfo = ''")
+    copy.execute("select pg_reload_conf()")
+    until(lambda: one(copy, "select count(*) from pg_stat_wal_receiver") == 0)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from conftest import Connection
 
-from pgpublish import exact, feed
+from pgpublish import Change, exact, follow
 from pgpublish.cli import main
 
 DEEP = "[" * 5000 + '{"a": [1.10, "x\\" ]", {}, []], "b": {"c": null, "d": {}}}' + "]" * 5000
@@ -36,8 +36,8 @@ def test_numbers_arrive_with_every_digit(db: Connection, url: str) -> None:
     db.execute("select publish_enqueue('note', '1', %s::jsonb)", [numbers])
     db.execute("select publish_enqueue('note', '2', %s::jsonb)", ["9" * 5000])
     db.execute("select publish_drain()")
-    (page,) = feed.read(db)
-    found = [change["payload"] for change in page.changes]
+    events = follow(url, wait=False)
+    found = [event.payload for event in events if isinstance(event, Change)]
     assert found[0] == {
         "total": Decimal("12345678901234567890.12345"), "rate": Decimal("1.10"),
         "id": 9007199254740993,

@@ -3,3 +3,7 @@
 from importlib.metadata import version
 
 __version__ = version("pgpublish")
+
+from pgpublish.feed import Change, FeedEvent, Follow, Reset, Resynced, follow
+
+__all__ = ["Change", "FeedEvent", "Follow", "Reset", "Resynced", "__version__", "follow"]

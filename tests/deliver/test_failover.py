@@ -24,7 +24,7 @@ import pytest
 import redis
 from conftest import Connection
 from delivery import subscribe
-from helpers import enqueue, one, replay, running_cluster, standby_of, until
+from helpers import cut, enqueue, one, replay, running_cluster, standby_of, until
 from psycopg.rows import namedtuple_row
 from receiver import Request, receiving
 from replicas import in_process, running
@@ -216,10 +216,3 @@ def test_every_consumer_is_exact_after_a_failover_that_lost_a_tail(
             copy.close()
     print(f"seed {seed}: {lost} revs lost, keys wrong: {before}, then {after_all}")
     assert not any(after_all.values())
-
-
-def cut(copy: Connection) -> None:
-    """From now on the standby gets nothing."""
-    copy.execute("alter system set primary_conninfo = ''")
-    copy.execute("select pg_reload_conf()")
-    until(lambda: one(copy, "select count(*) from pg_stat_wal_receiver") == 0)

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from helpers import (
     ARTICLES,
+    cut,
     drain,
     drain_all,
     enqueue,
@@ -15,10 +16,10 @@ from helpers import (
     replay,
     running_cluster,
     standby_of,
-    until,
 )
 from psycopg.rows import namedtuple_row
 
+from pgpublish import follow
 from pgpublish.errors import SchemaMismatch
 from pgpublish.migrate import migrate
 
@@ -66,6 +67,8 @@ def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):
         "select head, depth, delayed, quarantined, epoch, floor from publish_status()",
     ):
         assert copy.execute(query).fetchall() == db.execute(query).fetchall(), query
+    told = [list(follow(conn.info.dsn, wait=False)) for conn in (db, copy)]
+    assert told[0] == told[1]
     assert one(copy, "select depth from publish_status()") == 1
     for statement in ("select publish_drain()", "select publish_enqueue('note', 'a', '1')"):
         with pytest.raises(psycopg.Error) as refused:
@@ -76,9 +79,7 @@ def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):
     shared = head(db)
     older = one(copy, "select publish_page(null, 5)")["cursor"]
     at_head = one(copy, "select publish_page()")["cursor"]
-    copy.execute("alter system set primary_conninfo = ''")
-    copy.execute("select pg_reload_conf()")
-    until(lambda: one(copy, "select count(*) from pg_stat_wal_receiver") == 0)
+    cut(copy)
     for n in range(3):
         enqueue(db, "note", f"lost {n}", "1")
     drain_all(db)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from threading import Event
 
 import click
 from psycopg.errors import Diagnostic
@@ -38,10 +38,10 @@ from pgpublish.cli.console import (
     terminal_width,
     with_connection,
 )
-from pgpublish.database import Connection, watch
-from pgpublish.errors import Locked
+from pgpublish.database import Connection
+from pgpublish.errors import CursorInvalid, Locked
 from pgpublish.resources import SqlFile
-from pgpublish.terminal import printable, say, say_as_is, say_json
+from pgpublish.terminal import json_line, printable, say, say_as_is, say_json
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
 is not installed there or is of another version, 5 another session is draining, 6 verify or
@@ -183,45 +183,54 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
 @click.option("--follow", is_flag=True, help="Go on with new changes until interrupted.")
 @batch_option
 @json_option
-@with_connection()
+@click.pass_obj
 def changes(
-    conn: Connection, since: str, kinds: tuple[str, ...], follow: bool, batch: int, as_json: bool
+    database: Database, since: str, kinds: tuple[str, ...], follow: bool, batch: int, as_json: bool
 ) -> None:
     """Print each key's newest change after a rev, in rev order.
 
     With --json, one JSON object a line.
     """
-    with stop_on_signals() if follow else nullcontext() as stop:
-        if stop is not None:
-            watch(conn, stop)
-        pages = feed.read(conn, since, batch=batch, kinds=list(kinds) or None, follow=stop)
-        for number, page in enumerate(pages):
-            if number == 0 and not as_json:
-                say(CHANGE.format("rev", "kind", "pub_id", "deleted", "payload"))
-            for change in page.changes:
-                if as_json:
-                    say_json(change)
-                else:
-                    say(show(change))
-            sys.stdout.flush()
-            if stop is not None and stop.is_set():
-                return
+    with database.server(), stop_on_signals() if follow else nullcontext(Event()) as stop:
+        database.require_current(stop)
+        events = feed.follow(
+            database.url,
+            kinds=list(kinds) or None,
+            cursor=since,
+            batch=batch,
+            wait=follow,
+            stop=stop,
+            warn=log,
+        )
+        held = since != "0"
+        head = "" if as_json else CHANGE.format("rev", "kind", "pub_id", "deleted", "payload")
+        for event in events:
+            if isinstance(event, feed.Reset) and held:
+                raise CursorInvalid(
+                    "this cursor cannot be continued",
+                    detail=event.reason,
+                    hint="Drop what was read, and begin again at 0.",
+                )
+            held = True
+            if isinstance(event, feed.Change):
+                if head:
+                    say(head)
+                    head = ""
+                say(change_line(event, as_json))
+                sys.stdout.flush()
 
 
 CHANGE = "{:>9}  {:<12}  {:<36}  {:<7}  {}"
 
 
-def show(change: dict[str, Any]) -> str:
-    payload = "" if change["deleted"] else exact.dumps(change["payload"], ascii_only=False)
-    line = CHANGE.format(
-        change["rev"],
-        change["kind"],
-        change["pub_id"],
-        "yes" if change["deleted"] else "no",
-        payload,
-    )
+def change_line(change: feed.Change, as_json: bool) -> str:
+    if as_json:
+        names = (field.name for field in fields(change) if field.name != "cursor")
+        return json_line({name: plain(getattr(change, name)) for name in names})
+    payload = "" if change.deleted else exact.dumps(change.payload, ascii_only=False)
+    deleted = "yes" if change.deleted else "no"
+    line = printable(CHANGE.format(change.rev, change.kind, str(change.pub_id), deleted, payload))
     width = terminal_width()
-    line = printable(line)
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

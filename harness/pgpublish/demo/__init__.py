@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Condition, Event, Thread
 from typing import Any, LiteralString
+from uuid import UUID
 
 import click
 
 from pgpublish import (
     drain,
     embedded,
-    feed,
     migrate,
     operate,
     verify,
@@ -26,6 +26,7 @@ from pgpublish import (
 from pgpublish.database import Connection, connect
 from pgpublish.demo import delivery, jobs
 from pgpublish.errors import MissingPart
+from pgpublish.feed import Change, follow
 
 WAIT_SECONDS = 60
 SHOWN = 4  # changes printed of each step
@@ -69,7 +70,7 @@ class Viewer:
     def __init__(self, url: str) -> None:
         self.url = url
         self.stop = Event()
-        self.rows: dict[str, Any] = {}
+        self.rows: dict[UUID, Any] = {}
         self.rev = 0
         self.seen: list[str] = []
         self._arrived = Condition()
@@ -77,20 +78,19 @@ class Viewer:
         self._thread.start()
 
     def _follow(self) -> None:
-        with connect(self.url, name="pgpublish demo viewer") as conn:
-            for page in feed.read(conn, follow=self.stop):
+        for event in follow(self.url, stop=self.stop):
+            if isinstance(event, Change):
                 with self._arrived:
-                    for change in page.changes:
-                        self._take(change)
+                    self._take(event)
                     self._arrived.notify_all()
 
-    def _take(self, change: dict[str, Any]) -> None:
-        old, new = self.rows.get(change["pub_id"]), change["payload"]
-        self.rev = change["rev"]
-        self.rows[change["pub_id"]] = new
+    def _take(self, change: Change) -> None:
+        old, new = self.rows.get(change.pub_id), change.payload
+        self.rev = change.rev
+        self.rows[change.pub_id] = new
         self.seen.append(
-            f"    rev {change['rev']:>6}  {change['kind']}  {change['pub_id']}"
-            f"  deleted={json.dumps(change['deleted'])}  {difference(old, new)}"
+            f"    rev {change.rev:>6}  {change.kind}  {change.pub_id}"
+            f"  deleted={json.dumps(change.deleted)}  {difference(old, new)}"
         )
 
     def wait_for(self, rev: int) -> list[str]:
