@@ -1,3 +1,3 @@
 from pgpublish.cli import main
 
-main()
+main(prog_name="pgpublish")

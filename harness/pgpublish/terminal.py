@@ -86,6 +86,12 @@ def progress_bar(*, label: str, **more: Any) -> AbstractContextManager[Any]:
     )
 
 
+def finish(bar: Any) -> None:
+    """Has the bar end at 100 %, where its length was an estimate."""
+    bar.length = bar.pos = max(1, bar.pos)
+    bar.render_progress()
+
+
 def guard() -> None:
     """Has what others write on our behalf go through here: the log lines of client libraries, and
     the tracebacks of errors that nobody foresaw."""

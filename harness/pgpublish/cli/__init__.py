@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 
 import click
+from click.core import ParameterSource
 from psycopg.errors import Diagnostic
 from tabulate import tabulate
 
@@ -25,11 +26,23 @@ from pgpublish import (
     operate,
 )
 from pgpublish import drain as drain_room
-from pgpublish.cli import capture, check, dead, deliver, jobs, publish, subscriptions, walk
+from pgpublish.cli import (
+    capture,
+    check,
+    completion,
+    config,
+    dead,
+    deliver,
+    jobs,
+    publish,
+    subscriptions,
+    walk,
+)
 from pgpublish.cli.console import (
     Commands,
     Database,
     batch_option,
+    cell,
     json_option,
     log,
     plain,
@@ -52,7 +65,9 @@ audit found something, 7 deliver --once could not deliver everything."""
 @click.option(
     "--database-url",
     metavar="URL",
-    help="postgresql://… or host=… dbname=…; else DATABASE_URL, else libpq's PG* variables.",
+    envvar="DATABASE_URL",
+    help="postgresql://… or host=… dbname=…; else DATABASE_URL, else `url` of pgpublish.toml, else"
+    " libpq's PG* variables.",
 )
 @click.option(
     "--embedded",
@@ -65,10 +80,13 @@ audit found something, 7 deliver --once could not deliver everything."""
 def main(ctx: click.Context, database_url: str | None, use_embedded: bool) -> None:
     """Publish SQL views and payloads as a revisioned change feed inside PostgreSQL.
 
-    Start with `pgpublish demo`, or with `pgpublish migrate` on your own database.
+    Start with `pgpublish demo`. In your own database run `pgpublish migrate`, then `pgpublish
+    publish VIEW`. `pgpublish COMMAND --help` says more.
     """
-    if database_url and use_embedded:
-        raise click.UsageError("--database-url and --embedded name two servers; pass one.")
+    if use_embedded:
+        if ctx.get_parameter_source("database_url") is ParameterSource.COMMANDLINE:
+            raise click.UsageError("--database-url and --embedded name two servers; pass one.")
+        database_url = None
     ctx.obj = Database(database_url, use_embedded)
 
 
@@ -101,7 +119,7 @@ role_prefix_option = click.option(
 @json_option
 @with_connection(current=False)
 def migrate_command(conn: Connection, check: bool, role_prefix: str | None, as_json: bool) -> None:
-    """Install pgpublish in the database, or bring it to this version."""
+    """Install pgpublish in the database, or update it there."""
     conn.add_notice_handler(show_warning)
     files = migrate.pending(conn) if check else migrate.migrate(conn, role_prefix)
     if as_json:
@@ -123,7 +141,7 @@ def migrate_command(conn: Connection, check: bool, role_prefix: str | None, as_j
 @main.command("sql")
 @role_prefix_option
 def sql_command(role_prefix: str | None) -> None:
-    """Print the complete DDL, for psql: `pgpublish sql | psql`."""
+    """Print all SQL of pgpublish, for `pgpublish sql | psql`."""
     say_as_is(migrate.ddl(role_prefix or ""))
 
 
@@ -133,9 +151,10 @@ def sql_command(role_prefix: str | None) -> None:
 @json_option
 @click.pass_obj
 def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
-    """Publish what was enqueued, until SIGTERM; wakes within milliseconds.
+    """Publish what was marked, until SIGTERM.
 
-    Several may run: one drains, the others stand by. Prints a line per drain that did something.
+    It wakes within milliseconds of a write. Several may run: one drains, the others stand by.
+    Prints a line for each drain that did something. Without --once it also maintains: each minute.
     A drain may take 10 seconds; if the role or the database has a statement_timeout, that counts
     instead. What does not get through in this time is tried again in smaller parts, and in the end
     the slow key is set aside.
@@ -167,7 +186,9 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
         reconnect(
             database,
             stop,
-            lambda conn: drain_room.run(conn, stop, batch=batch, report=report, warn=log),
+            lambda conn: drain_room.run(
+                conn, stop, batch=batch, report=report, warn=log
+            ),
         )
 
 
@@ -245,7 +266,7 @@ def status(conn: Connection, as_json: bool) -> None:
     else:
         say(
             tabulate(
-                [(n, "-" if v is None else plain(v)) for n, v in row.items()],
+                [(n, "-" if v is None else cell(v)) for n, v in row.items()],
                 tablefmt="plain",
                 disable_numparse=True,
             )
@@ -260,13 +281,18 @@ def status(conn: Connection, as_json: bool) -> None:
     help="Keep the server's data in DIR, to look around afterwards.",
 )
 def demo(keep: Path | None) -> None:
-    """Publish 28,000 airports from an embedded PostgreSQL, edit some, and show what arrives."""
+    """Show everything on an embedded server with real airports.
+
+    Publishes 28,000 airports, edits some, and shows what arrives.
+    """
     from pgpublish import demo as script
 
     script.run(keep)
 
 
 for command in (
+    *config.COMMANDS,
+    *completion.COMMANDS,
     *publish.COMMANDS,
     *check.COMMANDS,
     *capture.COMMANDS,
@@ -277,3 +303,4 @@ for command in (
     *walk.COMMANDS,
 ):
     main.add_command(command)
+completion.add_names(main.commands)

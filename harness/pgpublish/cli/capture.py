@@ -20,7 +20,7 @@ from pgpublish.cli.console import (
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs, NotDefined
 from pgpublish.jobs import Job
-from pgpublish.terminal import printable, progress_bar, say, say_json
+from pgpublish.terminal import finish, printable, progress_bar, say, say_json
 from pgpublish.verify import Advance
 
 MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
@@ -77,6 +77,7 @@ def verifying(
                 bar.update(keys, f"{1 / took:,.0f} keys/s" if took else None)
 
             yield job, advance, goes_on
+            finish(bar)
 
 
 @click.command()
@@ -89,12 +90,12 @@ def verifying(
 def verify(
     conn: Connection, kind: str | None, repair: bool, again: bool, batch: int, as_json: bool
 ) -> None:
-    """Compare KIND's view with what is published; without KIND, compare every kind.
+    """Compare views with what is published.
 
-    Writes and drains may go on: a key that is still to be drained counts as pending, not as a
-    difference. Exits with 6 when something differs, repaired or not. It runs as the job
-    `verify:KIND`. If it is stopped or killed, a run within the next hour goes on after the last
-    page and says since when it counts, unless KIND or --repair is another by then.
+    Compares KIND, or every kind. Writes and drains may go on: a key that is still to be drained
+    counts as pending, not as a difference. Exits with 6 when something differs, repaired or not. It
+    runs as the job `verify:KIND`. If it is stopped or killed, a run within the next hour goes on
+    after the last page and says since when it counts, unless KIND or --repair is another by then.
     """
     found = 0
     begin = partial(verify_room.begin, again=again, repair=repair, batch=batch)

@@ -11,7 +11,7 @@ from pgpublish.cli.console import json_option, with_connection
 from pgpublish.database import Connection
 from pgpublish.errors import Differs
 from pgpublish.plan import mutating
-from pgpublish.terminal import printable, progress_bar, say, say_json
+from pgpublish.terminal import finish, printable, progress_bar, say, say_json
 
 
 @click.command()
@@ -36,7 +36,7 @@ from pgpublish.terminal import printable, progress_bar, say, say_json
 def check(
     conn: Connection, kind: str, rounds: int, seconds: float, seed: int | None, as_json: bool
 ) -> None:
-    """Prove that capture marks each key of KIND that a write changes.
+    """Prove by random writes that capture misses no key of KIND.
 
     It updates, inserts and deletes random rows of the captured tables in transactions that are
     rolled back, and compares the view before and after. It locks these rows for milliseconds, and
@@ -56,6 +56,7 @@ def check(
             bar.update(1)
             if tried.missed:
                 missed.append(tried)
+        finish(bar)
     if as_json:
         say_json(
             {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ import psycopg
 from tabulate import tabulate
 
 from pgpublish import embedded, exact, migrate
+from pgpublish.cli import config
 from pgpublish.database import Connection, connect, session_is_over, worker_session
 from pgpublish.errors import BadArgument, OutputClosed, PublishError, translate
 from pgpublish.retry import Backoff
@@ -30,11 +33,47 @@ R = TypeVar("R")
 STEADY_S = 1.0  # a session that lasted as long was a good one
 
 
+SECTIONS = {
+    "Start": "demo init migrate sql completion",
+    "Publish": "publish unpublish check define capture enqueue backfill drain",
+    "Read": "changes",
+    "Deliver": "subscribe subscriptions deliver pause resume seek resync unsubscribe dead",
+    "Jobs": "work jobs",
+    "Operate": "run status verify audit quarantine",
+}
+
+
 class Commands(click.Group):
-    """Says every PublishError as message, detail and hint, with its exit code.
+    """Says every PublishError as message, detail and hint, with its exit code; reads the settings
+    of config.py; lists its commands in sections.
 
     A broken pipe is left to click, which exits 1 and says nothing.
     """
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **more: Any,
+    ) -> click.Context:
+        if not {"--help", "--version"} & set(args):
+            completes = bool(more.get("resilient_parsing"))
+            try:
+                more["default_map"] = config.load(self)
+                if not completes:
+                    config.warn(more["default_map"])
+            except PublishError as error:
+                if not completes:
+                    fail(error)
+        return super().make_context(info_name, args, parent, **more)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, self.commands))
+        for title, names in SECTIONS.items():
+            found = [(name, self.commands[name]) for name in names.split()]
+            with formatter.section(title):
+                formatter.write_dl([(name, c.get_short_help_str(limit)) for name, c in found])
 
     def invoke(self, ctx: click.Context) -> Any:
         guard()
@@ -138,6 +177,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 batch_option = click.option(
     "--batch",
     type=click.IntRange(1, 100_000),
+    envvar="PGPUBLISH_BATCH",
     default=500,
     show_default=True,
     help="Rows in one transaction, at most.",
@@ -172,11 +212,9 @@ def log(message: str) -> None:
     say(f"{at} {printable(message)}", err=True)
 
 
-def terminal_width() -> int:
-    try:
-        return os.get_terminal_size().columns
-    except OSError:
-        return 100_000  # a pipe or a file: whole lines
+def terminal_width(otherwise: int = 100_000) -> int:
+    """In columns; otherwise: of a pipe or a file, which can hold whole lines."""
+    return shutil.get_terminal_size((otherwise, 24)).columns
 
 
 def plain(value: object) -> object:
@@ -191,9 +229,27 @@ def plain(value: object) -> object:
 
 
 def cell(value: object) -> object:
+    """A value for people: a time in the local zone, a span with its unit."""
     if isinstance(value, dict | list):
         return exact.dumps(value, ascii_only=False)
+    if isinstance(value, timedelta):
+        return span(value)
+    if isinstance(value, datetime):
+        return value.astimezone().isoformat(" ", "seconds")
     return printable(value) if isinstance(value, str) else plain(value)
+
+
+def span(value: timedelta) -> str:
+    """Like 3.2 ms, 1.50 s, 12 min, 3 h or 9 d."""
+    seconds = value.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 120:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    length, unit = next(
+        u for u in ((86_400, "d"), (3_600, "h"), (60, "min")) if seconds >= 2 * u[0]
+    )
+    return f"{seconds / length:.0f} {unit}"
 
 
 def done(as_json: bool, said: str, **facts: Any) -> None:
@@ -205,12 +261,39 @@ def done(as_json: bool, said: str, **facts: Any) -> None:
 
 
 def show_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, none: str) -> None:
-    """Rows as a table people can read, or as one JSON object a line; none: what to say without."""
+    """Rows as a table people can read, or as one JSON object a line; none: what to say without.
+
+    A table that is too wide, for 80 columns where there is no terminal, is shown as records.
+    """
     if as_json:
         for row in rows:
             say_json({name: plain(value) for name, value in row.items()})
     elif rows:
         cells = [["-" if v is None else cell(v) for v in row.values()] for row in rows]
-        say(tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True))
+        table = tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True)
+        width = terminal_width(80)
+        if max(map(len, table.splitlines())) <= width:
+            say(table)
+        else:
+            say("\n\n".join(record(list(rows[0]), values, width) for values in cells))
     else:
         say(none, err=True)
+
+
+def record(names: Sequence[str], values: Sequence[object], width: int) -> str:
+    """A line for each value, and more where it does not fit."""
+    indent = max(map(len, names)) + 2
+    return "\n".join(
+        textwrap.fill(
+            str(value) or "-",
+            max(width, indent + 20),
+            initial_indent=name.ljust(indent),
+            subsequent_indent=" " * indent,
+            break_on_hyphens=False,
+        )
+        for name, value in zip(names, values, strict=True)
+    )
+
+
+def short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -29,11 +29,20 @@ def dead() -> None:
 
 @dead.command("list")
 @click.argument("name", required=False)
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Maximum number of dead letters to show.",
+)
 @json_option
 @with_connection()
 def dead_list(conn: Connection, name: str | None, limit: int, as_json: bool) -> None:
-    """List dead letters, of NAME or of all subscriptions, the newest first."""
+    """List dead letters, the newest first.
+
+    Of NAME, or of all subscriptions.
+    """
     found = rows(conn, "select * from public.publish_dead_letters(%s::text, %s::int)", name, limit)
     show_rows(found, as_json, none="there is no dead letter")
 
@@ -49,10 +58,10 @@ class_option = click.option("--class", "kind", help="Only those of this class, s
 @json_option
 @with_connection()
 def dead_redrive(conn: Connection, name: str, pub_id: Any, kind: str | None, as_json: bool) -> None:
-    """Try NAME's dead letters again; each sends what is published now.
+    """Try NAME's dead letters again.
 
-    Stop it at any time: the next run goes on after the last page. It runs as the job
-    `redrive:NAME`, which `pgpublish jobs` shows.
+    Each sends what is published now. Stop it at any time: the next run goes on after the last
+    page. It runs as the job `redrive:NAME`, which `pgpublish jobs` shows.
     """
     call(conn, "select * from publish.sink_of(%s)", name)  # is there such a subscription?
     wanted = {"subscription": name, "pub_id": pub_id and str(pub_id), "class": kind}

@@ -26,6 +26,7 @@ from pgpublish.terminal import say_json
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1, 100),
+    envvar="PGPUBLISH_THREADS",
     default=4,
     show_default=True,
     help="Lanes delivered at the same time.",
@@ -61,11 +62,12 @@ def said(as_json: bool) -> Callable[[room.Delivered], None]:
 def deliver(
     database: Database, names: tuple[str, ...], once: bool, threads: int, batch: int, as_json: bool
 ) -> None:
-    """Send what these subscriptions have to send, or all of them, until SIGTERM.
+    """Send what subscriptions have to send, until SIGTERM.
 
-    Several may run. Logs a line per batch on stderr. SIGTERM finishes what is in flight, for at
-    most 5 s, and hands the rest back. With --once the exit code is 7 if something could not be
-    delivered: it failed, it waits for its endpoint, or nobody can send it.
+    Of those that are named, or of all. Several may run. Logs a line per batch on stderr. SIGTERM
+    finishes what is in flight, for at most 5 s, and hands the rest back. With --once the exit code
+    is 7 if something could not be delivered: it failed, it waits for its endpoint, or nobody can
+    send it.
     """
     with database.server(), stop_on_signals() as stop:
         database.require_current(stop)
@@ -92,12 +94,19 @@ def deliver(
 @batch_option
 @json_option
 @click.pass_obj
-def run_command(database: Database, threads: int, batch: int, as_json: bool) -> None:
-    """Drain, deliver and maintain in one process, until SIGTERM: for small installations."""
+def run_command(
+    database: Database, threads: int, batch: int, as_json: bool
+) -> None:
+    """Drain, deliver and maintain in one process.
+
+    Until SIGTERM. It suits small installations; larger ones run `drain` and `deliver` apart.
+    """
     with database.server(), stop_on_signals() as stop:
         database.require_current(stop)
         drained: list[BaseException] = []
-        thread = Thread(target=_drain, args=(database, stop, batch, drained), daemon=True)
+        thread = Thread(
+            target=_drain, args=(database, stop, drained, batch), daemon=True
+        )
         thread.start()
         try:
             room.run(
@@ -115,9 +124,15 @@ def run_command(database: Database, threads: int, batch: int, as_json: bool) -> 
             raise drained[0]
 
 
-def _drain(database: Database, stop: Event, batch: int, failed: list[BaseException]) -> None:
+def _drain(
+    database: Database, stop: Event, failed: list[BaseException], batch: int
+) -> None:
     try:
-        reconnect(database, stop, lambda conn: drain_room.run(conn, stop, batch=batch, warn=log))
+        reconnect(
+            database,
+            stop,
+            lambda conn: drain_room.run(conn, stop, batch=batch, warn=log),
+        )
     except BaseException as error:
         failed.append(error)
         stop.set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -15,10 +17,11 @@ from pgpublish.cli.console import (
     done,
     json_option,
     plain,
+    short,
     show_rows,
     with_connection,
 )
-from pgpublish.cli.progress import last_error, progress
+from pgpublish.cli.progress import last_error, part
 from pgpublish.cli.watch import watch
 from pgpublish.cli.work import work
 from pgpublish.database import Connection
@@ -29,16 +32,16 @@ STATUS = ["pending", "running", "failed", "succeeded", "ignored"]
 
 
 @click.group(invoke_without_command=True)
-@click.option("--status", type=click.Choice(STATUS), help="Only these.")
-@click.option("--kind", help="Only of this kind.")
+@click.option("--status", type=click.Choice(STATUS), help="Only jobs of this status.")
+@click.option("--kind", help="Only jobs of this kind.")
 @click.option(
     "--batch",
     type=click.IntRange(1, 100_000),
     default=100,
     show_default=True,
-    help="At most so many.",
+    help="Maximum number of jobs to show.",
 )
-@click.option("--oldest-first", is_flag=True, help="The oldest ones; else the newest.")
+@click.option("--oldest-first", is_flag=True, help="Show the oldest ones, not the newest.")
 @json_option
 @click.pass_context
 def jobs(
@@ -49,7 +52,7 @@ def jobs(
     oldest_first: bool,
     as_json: bool,
 ) -> None:
-    """List tracked jobs, or look after one."""
+    """List and manage tracked jobs."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(
             list_command,
@@ -72,20 +75,21 @@ def list_command(
 ) -> None:
     rows = room.listing(conn, status=status, kind=kind, batch=batch, oldest_first=oldest_first)
     show_rows(rows if as_json else [summary(row) for row in rows], as_json, none="no jobs")
+    for row in [] if as_json else rows:
+        if error := last_error(row):
+            say(textwrap.shorten(printable(f"{row['id']}: {error}"), 80, placeholder=" …"))
 
 
 def summary(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of publish_jobs as a person wants it: a line."""
+    """A row of publish_jobs in at most 80 columns."""
     at = row["finished_at"] or row["started_at"] or row["created_at"]
     return {
-        "id": row["id"][:60],
-        "kind": row["kind"],
+        "id": short(row["id"], 20),
+        "kind": short(row["kind"], 12),
         "status": row["status"],
         "attempt": f"{row['attempts']}/{row['max_attempts']}",
-        "progress": progress(row["data"]) or None,
-        "worker": row["worker"],
-        "at": at.isoformat(timespec="seconds"),
-        "last error": last_error(row),
+        "progress": part(row["data"]) or None,
+        "since": max(datetime.now(UTC) - at, timedelta()),
     }
 
 
@@ -132,7 +136,7 @@ def plain_row(row: dict[str, Any]) -> dict[str, Any]:
 @json_option
 @with_connection()
 def cancel(conn: Connection, id: str, as_json: bool) -> None:
-    """Have a job not started any more; a running one is stopped at its next save."""
+    """Cancel a job; a running one stops at its next save."""
     cancelled = room.cancel(conn, id)
     said = f"cancelled {id}" if cancelled else f"{id} had ended already"
     done(as_json, said, id=id, cancelled=cancelled)
@@ -143,7 +147,10 @@ def cancel(conn: Connection, id: str, as_json: bool) -> None:
 @json_option
 @with_connection()
 def retry(conn: Connection, id: str, as_json: bool) -> None:
-    """Have a job started again, also one that is ignored, from the data it saved."""
+    """Start a job again, also an ignored one.
+
+    It goes on from the data it saved.
+    """
     room.retry(conn, id)
     done(as_json, f"{id} is pending", id=id, status="pending")
 

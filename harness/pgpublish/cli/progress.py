@@ -14,15 +14,21 @@ def last_error(row: dict[str, Any]) -> str | None:
     return f"{row['error']}: {row['message']}".splitlines()[0][:60]
 
 
+def part(data: Any) -> str:
+    """How far a job is, in at most 15 columns."""
+    bar = progress(data)
+    return bar.split("] ")[-1].split()[0] if "]" in bar else bar
+
+
 def progress(data: Any) -> str:
     """data.done of data.total as a bar, where a job keeps them."""
     if not isinstance(data, dict) or not is_count(done := data.get("done")):
         return ""
     if not is_count(total := data.get("total")) or total == 0:
         return f"{done:,}"
-    part = min(1.0, done / total)
-    filled = int(part * BAR)
-    return f"[{'#' * filled}{'-' * (BAR - filled)}] {part:4.0%} {done:,}/{total:,}"
+    share = min(1.0, done / total)
+    filled = int(share * BAR)
+    return f"[{'#' * filled}{'-' * (BAR - filled)}] {share:4.0%} {done:,}/{total:,}"
 
 
 def is_count(value: Any) -> TypeGuard[int | float]:

@@ -46,11 +46,12 @@ def split(text: str | None) -> list[str] | None:
 def publish(
     conn: Connection, view: str, kind: str | None, key: str | None, dry_run: bool, yes: bool
 ) -> None:
-    """Publish VIEW: find its key, capture all tables that it reads, publish all its rows.
+    """Publish VIEW: capture all tables that it reads.
 
-    It shows a plan first: for each table, how a write there finds the keys that it changes, by
-    which index, and about how many they are. If it cannot tell, it says why and changes nothing.
-    Run it again after you changed the view: it shows and applies the difference.
+    It finds the key of VIEW, and publishes all rows. It shows a plan first: for each table, how a
+    write there finds the keys that it changes, by which index, and about how many they are. If it
+    cannot tell, it says why and changes nothing. Run it again after you changed the view: it shows
+    and applies the difference.
     """
     plans, applying, printing = parts()
     name = kind or plans.bare(view)
@@ -128,7 +129,7 @@ def drain_once(conn: Connection) -> bool:
 @json_option
 @with_connection()
 def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
-    """End the publishing of KIND: readers get a deletion for each key.
+    """Stop publishing KIND: readers get a deletion for each key.
 
     It removes the triggers and keeps the view and its tables. The next drains publish the
     deletions. `publish` brings the kind back, with the same pub_ids.
@@ -148,9 +149,19 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
 @click.argument("kind")
 @click.argument("view", required=False)
 @click.option("--key", metavar="COLUMN,…", help="Its key columns. Default: id.")
-@click.option("--schema-version", type=int, default=1, show_default=True)
+@click.option(
+    "--schema-version",
+    type=int,
+    default=1,
+    show_default=True,
+    help="A higher one publishes every key again.",
+)
 @click.option("--validator", metavar="FUNCTION", help="A function (jsonb) returns boolean.")
-@click.option("--retention", metavar="INTERVAL", help="As in '30 days'.")
+@click.option(
+    "--retention",
+    metavar="INTERVAL",
+    help="How long a key is kept after its last change, as in '30 days'; with a VIEW, a deletion.",
+)
 @json_option
 @with_connection()
 def define(
@@ -163,7 +174,7 @@ def define(
     retention: str | None,
     as_json: bool,
 ) -> None:
-    """Define KIND by its VIEW, or without one as a kind of payloads."""
+    """Define KIND by a VIEW, or without one for payloads."""
     call(
         conn,
         "select public.publish_define(%s::text, %s::regclass, %s::text[], %s::int,"
@@ -197,7 +208,7 @@ def capture(
     always: bool,
     as_json: bool,
 ) -> None:
-    """Have each write to TABLE mark keys of KIND."""
+    """Capture TABLE: have each write to it mark keys of KIND."""
     call(
         conn,
         "select public.publish_capture(%s::text, %s::regclass, %s::text, %s::text[], %s::boolean,"
@@ -217,8 +228,8 @@ def capture(
 @click.argument("source_id")
 @click.argument("payload", required=False)
 @click.option("--delete", is_flag=True, help="Publish that the key is gone.")
-@click.option("--headers", metavar="JSON", help="Travel with the change.")
-@click.option("--available-at", metavar="TIME", help="Publish it no sooner.")
+@click.option("--headers", metavar="JSON", help="An object that travels with the change.")
+@click.option("--available-at", metavar="TIME", help="Publish it at this time, not before.")
 @json_option
 @with_connection()
 def enqueue(
@@ -231,7 +242,10 @@ def enqueue(
     available_at: str | None,
     as_json: bool,
 ) -> None:
-    """Mark the key SOURCE_ID of KIND, with PAYLOAD (JSON, or - for stdin) if it has no view."""
+    """Mark a key of KIND, with a payload if KIND has no view.
+
+    PAYLOAD is JSON, or - for stdin.
+    """
     if payload == "-":
         payload = sys.stdin.read()
     for text in (payload, headers):

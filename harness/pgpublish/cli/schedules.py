@@ -17,8 +17,8 @@ from pgpublish.errors import BadArgument
 @click.argument("name")
 @click.argument("kind")
 @click.argument("cron")
-@click.option("--time-zone", default="UTC", show_default=True, help="In which CRON is meant.")
-@click.option("--data", default="{}", metavar="JSON", help="Of each job.")
+@click.option("--time-zone", default="UTC", show_default=True, help="Time zone of CRON.")
+@click.option("--data", default="{}", metavar="JSON", help="Data of each job.")
 @click.option("--priority", type=int, default=0, show_default=True, help="0 to 100.")
 @click.option(
     "--max-attempts",
@@ -32,7 +32,7 @@ from pgpublish.errors import BadArgument
     type=click.Choice(["once", "each"]),
     default="once",
     show_default=True,
-    help="What becomes of several times that no worker saw.",
+    help="After several times that no worker saw: one job, or one for each.",
 )
 @json_option
 @with_connection()
@@ -48,7 +48,7 @@ def schedule(
     missed: Literal["once", "each"],
     as_json: bool,
 ) -> None:
-    """Have a job of KIND added at each time of CRON, or change that.
+    """Add a job of KIND at each time of CRON, or change that.
 
     CRON is minute, hour, day of month, month and day of week, such as "30 3 * * mon-fri". Any
     worker that looks for a job adds it, as NAME@TIME.
@@ -91,7 +91,7 @@ def read(data: str) -> dict[str, object]:
 @json_option
 @with_connection()
 def unschedule(conn: Connection, name: str, as_json: bool) -> None:
-    """End a recurring job; the jobs it has added stay."""
+    """End a recurring job; the jobs that it added stay."""
     room.unschedule(conn, name)
     done(as_json, f"{name} recurs no more", name=name)
 
@@ -115,7 +115,10 @@ def schedules_command(conn: Connection, as_json: bool) -> None:
 @json_option
 @with_connection()
 def limit_command(conn: Connection, kind: str, count: int | None, as_json: bool) -> None:
-    """Let at most COUNT jobs of KIND run at a time, over all workers; without COUNT, any number."""
+    """Limit how many jobs of KIND run at a time.
+
+    It counts over all workers. Without COUNT there is no limit.
+    """
     room.limit(conn, kind, count)
     said = f"at most {count} jobs of {kind} run at a time" if count else f"{kind} has no limit"
     done(as_json, said, kind=kind, max_running=count)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 
 import click
 
 from pgpublish import sinks
-from pgpublish.cli.console import done, json_option, log, show_rows, with_connection
+from pgpublish.cli.console import done, json_option, log, short, show_rows, with_connection
 from pgpublish.database import Connection, call, rows
 from pgpublish.deliver import register_sink
 from pgpublish.errors import PublishError
@@ -34,10 +34,10 @@ NAME_WIDTH = 20
 @json_option
 @with_connection()
 def subscriptions(conn: Connection, as_json: bool) -> None:
-    """List subscriptions: state, backlog, what each waits for, and what failed last.
+    """List subscriptions, and what each waits for.
 
-    "oldest" is the age of the oldest change that is not delivered, retries included. --json has
-    all columns of publish_subscriptions().
+    Shows state, backlog and what failed last. "oldest" is the age of the oldest change that is not
+    delivered, retries included. --json has all columns of publish_subscriptions().
     """
     found = rows(conn, "select * from public.publish_subscriptions()")
     if as_json:
@@ -58,12 +58,11 @@ def subscriptions(conn: Connection, as_json: bool) -> None:
 
 def summary(row: dict[str, Any]) -> dict[str, Any]:
     """A row of at most 80 columns."""
-    name = row["name"]
     return {
-        "name": name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…",
+        "name": short(row["name"], NAME_WIDTH),
         "state": row["state"],
         "behind": row["behind"],
-        "oldest": row["lag"] and age(row["lag"]),
+        "oldest": row["lag"],
         "retries": row["retries"],
         "dead": row["dead"],
     }
@@ -86,15 +85,6 @@ def reasons(row: dict[str, Any]) -> Iterator[str]:
 
 def local(at: datetime) -> str:
     return at.astimezone().isoformat(" ", "seconds")
-
-
-def age(span: timedelta) -> str:
-    """Like 12s, 5m, 3h or 9d."""
-    seconds = max(0, int(span.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
 
 
 def _option(text: str) -> tuple[str, Any]:
@@ -159,7 +149,7 @@ def subscribe(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Have SINK get what is published, and every change from now on.
+    """Send what is published, and every change, to SINK.
 
     Of a subscription that exists, what is given is changed; the rest stays, and it goes on where it
     is. Sinks: webhook, stdout, the brokers of docs/deliver-broker.md, and what you installed.
@@ -207,31 +197,31 @@ COMMANDS: list[click.Command] = [
         "unsubscribe",
         "select public.publish_unsubscribe(%s::text)",
         "unsubscribed {name}",
-        "Remove subscription NAME with its position, retries and dead letters.",
+        "Remove a subscription, its retries and its dead letters.",
     ),
     command(
         "seek",
         "select public.publish_seek(%s::text, %s::bigint)",
         "{name} goes on after rev {rev}",
-        "Have NAME go on after REV: 0 sends everything again.",
+        "Continue NAME after another REV; 0 sends everything again.",
         click.Argument(["rev"], type=click.IntRange(0)),
     ),
     command(
         "pause",
         "select public.publish_pause(%s::text)",
         "paused {name}",
-        "Send nothing more for NAME until it is resumed.",
+        "Stop sending to NAME until you resume it.",
     ),
     command(
         "resume",
         "select public.publish_resume(%s::text)",
         "resumed {name}",
-        "Send again for NAME: after a pause, after a 410, or at once while its endpoint fails.",
+        "Send to NAME again: after a pause, a 410, or at once.",
     ),
     command(
         "resync",
         "select public.publish_resync(%s::text)",
         "{name} is sent everything again",
-        "Make NAME's consumer exact again after data was lost: send everything in a new life.",
+        "Send everything to NAME again, after data was lost.",
     ),
 ]

@@ -11,7 +11,7 @@ import click
 from pgpublish import walk as walk_room
 from pgpublish.cli.console import done, json_option, stop_on_signals, with_connection
 from pgpublish.database import Connection
-from pgpublish.terminal import printable, progress_bar, say
+from pgpublish.terminal import finish, printable, progress_bar, say
 from pgpublish.walk import Walk
 
 STILL_S = 3.0  # without a step of the walk: no drain is running
@@ -27,7 +27,7 @@ NO_DRAIN = (
 @json_option
 @with_connection()
 def backfill(conn: Connection, kind: str, no_wait: bool, as_json: bool) -> None:
-    """Mark every key of KIND's view, so that what exists already is published.
+    """Mark every key of KIND, to publish what exists already.
 
     The drain does it, page by page, and publishes what is marked. The command asks for it, shows
     how far it is, and ends when every key is marked. If you stop the command, the walk goes on: it
@@ -80,6 +80,8 @@ def watch(
             bar.pos = last.marked
             bar.current_item = speed(last, begun[1], now - begun[2])
             bar.render_progress()
+        if last is not None and last.ended_at is not None:
+            finish(bar)
     return last
 
 

@@ -30,12 +30,12 @@ from pgpublish.terminal import clear, json_line, printable, say
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Between two looks.",
+    help="Time between two looks.",
 )
 @json_option
 @click.pass_obj
 def watch(database: Database, interval: float, as_json: bool) -> None:
-    """Follow running jobs live, with their progress, until interrupted.
+    """Follow running jobs live, until interrupted.
 
     Into a pipe or with --json: a line for each job whenever something about it changed, and one
     that says how it ended.
