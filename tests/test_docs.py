@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
 
 from pgpublish import cli, errors
+from pgpublish.cli import config
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -61,6 +62,25 @@ def test_errors_page_lists_every_sqlstate_and_exit_code() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_the_readme_is_short_and_the_index_has_every_page() -> None:
+    assert len((ROOT / "README.md").read_text().split()) < 900
+    index = ROOT / "docs/README.md"
+    linked = {name for name in re.findall(r"\]\((\S+?\.md)\)", index.read_text())}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {index.name} <= linked
+
+
+def test_a_term_is_told_once() -> None:
+    terms = re.findall(r"^\| ([\w ,]+) \| ", (ROOT / "docs/glossary.md").read_text(), re.M)
+    assert [t for t in terms if t != "term" and terms.count(t) > 1] == []
+
+
+def test_the_settings_page_names_every_setting() -> None:
+    page = (ROOT / "docs/settings.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w-]+)` \|.*?`(\w+)` \| [^|]+ \| [^|]+ \|$", page, re.M))
+    assert set(rows) == {"url", *config.SHARED, *config.POLICY}
+    assert {name: rows[name] for name in config.POLICY} == config.POLICY
 
 
 WRITTEN = [*PAGES, ROOT / "sql/README.md", ROOT / "CONTRIBUTING.md"]

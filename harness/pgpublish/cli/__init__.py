@@ -52,7 +52,7 @@ from pgpublish.cli.console import (
     with_connection,
 )
 from pgpublish.database import Connection
-from pgpublish.errors import CursorInvalid, Locked
+from pgpublish.errors import CursorInvalid, Locked, MissingPart
 from pgpublish.resources import SqlFile
 from pgpublish.terminal import json_line, printable, say, say_as_is, say_json
 
@@ -287,7 +287,11 @@ def demo(keep: Path | None) -> None:
     """
     from pgpublish import demo as script
 
-    script.run(keep)
+    try:
+        script.run(keep)
+    except MissingPart as error:
+        error.hint = "pip install 'pgpublish[demo]'"  # with all that it needs, at once
+        raise
 
 
 for command in (
