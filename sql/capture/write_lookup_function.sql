@@ -17,8 +17,7 @@ begin
     'create or replace function %s(%s[]) returns setof text language sql stable'
     ' begin atomic select publish.row_key(array[%s]) from (%s) as x (%s); end',
     v_name, write_lookup_function.type,
-    (select string_agg(format('case when x.c%1$s is not null'
-                              ' then pg_catalog.format(''%%s'', x.c%1$s) end', n), ', ')
+    (select string_agg(format('x.c%s::pg_catalog.text', n), ', ') -- as publish.source_id_sql
        from generate_series(1, v_keys) as n),
     v_capture.lookup,
     (select string_agg(format('c%s', n), ', ') from generate_series(1, v_keys) as n)));
@@ -37,7 +36,7 @@ exception
         when sqlstate = '42501'
         then 'Grant the right: grant usage on schema … to publish_owner, publish_projector'
         else format('Write a query from $1, of type %s[], to the key of kind %s.',
-                    write_lookup_function.type, v_capture.kind) end;
+                    format_type(write_lookup_function.type, -1), v_capture.kind) end;
 end
 $$;
 comment on function publish.write_lookup_function(int, regtype, text) is

@@ -11,7 +11,7 @@ as $$
                   and p.proname = format('capture_%s_lookup', c.capture_id)
    cross join lateral publish.read_plan(
      format('select k.key from publish_gate.%I(''{null}''::%s) k (key)', p.proname,
-            p.proargtypes[0]::regtype)) r
+            format_type(p.proargtypes[0], -1))) r
    cross join lateral unnest(r.scanned) as s (relid)
     join pg_class t on t.oid = s.relid
    where c.capture_id = audit_lookup_index.capture_id and t.reltuples > 1000

@@ -523,3 +523,29 @@ def test_marks_of_many_keys_and_of_lookups_are_drained_after_a_restore_elsewhere
             rename(copy, "me")
             converges(copy, "airport")
             assert shown(copy) == SMALL + MEDIUM
+
+
+@pytest.mark.parametrize(
+    ("type", "key"),
+    [("char(5)", "ab"), ("boolean", "true"), ("bit(3)", "101"), ("numeric(5, 2)", "1.50")],
+)
+def test_a_key_that_a_lookup_finds_has_the_text_that_the_view_gives_it(db, type, key):
+    db.execute(
+        f"create table owner (id {type} primary key, name text);"
+        f"create table item (id {type} primary key, owner_id {type});"
+        "create view item_view as select i.id, o.name from item i"
+        " join owner o on o.id = i.owner_id where o.name is not null;"
+        "select publish_define('item', 'item_view'); select publish_capture('item', 'item');"
+        "select publish_capture('item', 'owner', key => 'id',"
+        " lookup => 'select id from item where owner_id = any ($1)')".encode()
+    )
+    db.execute(
+        f"insert into owner values ('{key}', 'a'); insert into item values ('{key}', '{key}')".encode()
+    )
+    drain_all(db)
+    db.execute("update owner set name = 'b'")
+    drain_all(db)
+    assert {k: row["name"] for k, row in feed(db, "item").items()} == {key: "b"}
+    db.execute("update owner set name = null")
+    drain_all(db)
+    assert feed(db, "item") == {}
