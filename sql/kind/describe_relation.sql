@@ -1,5 +1,6 @@
 -- Text of a type that is listed as exact is equal where its values are, under any settings that a
--- projection pins: such a column may stand for another that it equals.
+-- projection pins: such a column may stand for another that it equals. That of char(n) is without
+-- its blanks, that of numeric(n, 0) has no fraction.
 create or replace function publish.describe_relation(relation regclass) returns jsonb
 language sql
 stable
@@ -14,8 +15,9 @@ as $$
                'base', format_type(b.oid, -1),
                'exact', b.typnamespace = 'pg_catalog'::regnamespace
                         and b.typname in ('int2', 'int4', 'int8', 'oid', 'bool', 'uuid', 'date',
-                                          'text', 'varchar', 'timestamp', 'timestamptz')
+                                          'text', 'varchar', 'bpchar', 'timestamp', 'timestamptz')
                         and coalesce(o.collisdeterministic, true)
+                        or b.typname = 'numeric' and m.typmod > 4 and (m.typmod - 4) & 65535 = 0
                         or b.typtype = 'e',
                'not_null', a.attnotnull,
                'distinct', coalesce(
@@ -31,6 +33,7 @@ as $$
         join pg_type t on t.oid = a.atttypid
         join pg_type b on b.oid = coalesce(nullif(t.typbasetype, 0), t.oid)
         left join pg_collation o on o.oid = a.attcollation
+       cross join greatest(a.atttypmod, t.typtypmod) as m (typmod)
        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
     'indexes', (
       select coalesce(jsonb_agg(jsonb_build_object(
@@ -38,6 +41,9 @@ as $$
                'unique', i.indisunique and i.indpred is null
                          and 0 <> all (i.indkey::int2[]),
                'whole', i.indpred is null,
+               'expressions', (select jsonb_agg(pg_get_indexdef(i.indexrelid, k.n::int, true))
+                                 from unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
+                                where k.attnum = 0),
                'columns', (select jsonb_agg(a.attname order by k.n)
                              from unnest(i.indkey::int2[]) with ordinality as k (attnum, n)
                              left join pg_attribute a on a.attrelid = c.oid

@@ -1,4 +1,3 @@
--- A subquery in an expression, or a lateral one, is asked for each row: its LIMIT is that row's.
 -- Node names: RTE before PostgreSQL 16, RANGETBLENTRY since.
 create or replace function publish.varying(view regclass)
 returns table (problem text, hint text)
@@ -22,21 +21,9 @@ as $$
       join pg_class c on c.oid = r.oid and c.relkind = 'v'
      cross join lateral publish.rule_nodes(r.oid) n
   ),
-  whole as (
-    select q.content
-      from node q
-      left join lateral (
-        select p.content
-          from node p
-         where p.of_view = q.of_view and p.depth = q.depth - 1 and p.node < q.node
-         order by p.node desc
-         limit 1
-      ) p on true
-     where q.content like 'QUERY %'
-       and coalesce(p.content !~ '^(SUBLINK |(RTE|RANGETBLENTRY) .*:lateral true)', true)
-  ),
   called as (
-    select p.oid, p.proname, p.provolatile, p.pronargs, p.proargtypes[0] as argument,
+    select p.oid, p.proname, p.pronamespace, p.provolatile, p.pronargs,
+           p.proargtypes[0] as argument,
            n.content like 'AGGREF %' as is_aggregate,
            n.content like '%:aggorder <> :aggdistinct <>%' as is_unordered
       from node n
@@ -46,23 +33,13 @@ as $$
   )
   select distinct f.problem, f.hint
     from (
-      select format('it uses %s: a row may change when rows of other keys do, which marks only '
-                    'those', u.name) as problem,
-             'Leave it to readers, or compute it per key.' as hint
-        from whole w
-       cross join lateral (values
-         (case when w.content like '%:hasWindowFuncs true%' then 'window functions' end),
-         (case when w.content like '%:hasDistinctOn true%' then 'DISTINCT ON' end),
-         (case when w.content ~ ':limit(Count|Offset) (?!<>)' then 'LIMIT or OFFSET' end)
-       ) as u (name)
-       where u.name is not null
-      union all
-      select format('%s without ORDER BY gives unlike rows for equal data', c.proname),
-             format('Write: %s(… order by …)', c.proname)
+      select format('%s without ORDER BY gives unlike rows for equal data', c.proname) as problem,
+             format('Write: %s(… order by …)', c.proname) as hint
         from called c
        where c.is_aggregate and c.is_unordered
-         and c.proname in ('array_agg', 'string_agg', 'json_agg', 'jsonb_agg', 'xmlagg',
-                           'json_object_agg')
+         and (c.pronamespace <> 'pg_catalog'::regnamespace
+              or c.proname in ('array_agg', 'string_agg', 'json_agg', 'jsonb_agg', 'xmlagg',
+                               'json_object_agg'))
       union all
       select format('%s of floating-point numbers depends on the order of rows', c.proname),
              format('Write: %s(…::numeric)', c.proname)
@@ -91,7 +68,7 @@ as $$
     ) f
 $$;
 comment on function publish.varying(regclass) is
-  'What in a view, or in a view that it reads, makes rows depend on rows of other keys, or unlike '
-  'for equal data: the feed then lacks changes, or has changes of nothing. Not found: what is '
-  'inside of functions and materialized views.';
+  'What in a view, or in a view that it reads, makes rows unlike for equal data: the feed then '
+  'lacks changes, or has changes of nothing. Not found: what is inside of functions and '
+  'materialized views.';
 revoke all on function publish.varying(regclass) from public;

@@ -21,7 +21,11 @@ begin
         union all
         select a.object, a.problem, a.hint from publish.audit_tables(audit_view.kind) a
         union all
-        select v_view, v.problem, v.hint from publish.varying(v_relation) v;
+        select v_view, v.problem, v.hint from publish.varying(v_relation) v
+        union all
+        select v_view, m.problem, m.hint
+          from publish.mixing(v_relation) m
+         where not publish.marks_groups(audit_view.kind);
       return;
     exception
       when lock_not_available then

@@ -540,7 +540,8 @@ def test_a_key_that_a_lookup_finds_has_the_text_that_the_view_gives_it(db, type,
         " lookup => 'select id from item where owner_id = any ($1)')".encode()
     )
     db.execute(
-        f"insert into owner values ('{key}', 'a'); insert into item values ('{key}', '{key}')".encode()
+        f"insert into owner values ('{key}', 'a');"
+        f"insert into item values ('{key}', '{key}')".encode()
     )
     drain_all(db)
     db.execute("update owner set name = 'b'")

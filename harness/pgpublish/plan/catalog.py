@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pgpublish.database import Connection, call, tuples
 from pgpublish.errors import NotDefined
+
+
+def bared(expression: str) -> str:
+    """Without what PostgreSQL and the parser write differently."""
+    return re.sub(r'[\s()"]', "", expression).lower()
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Index:
     primary: bool
     unique: bool  # of plain columns, over all rows
     whole: bool  # over all rows
+    expressions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,19 @@ class Relation:
         """One that finds rows by this column."""
         return next((i for i in self.indexes if i.whole and i.columns[:1] == (column,)), None)
 
+    def index_of(self, expression: str) -> Index | None:
+        """One that begins with this expression."""
+        return next(
+            (
+                i
+                for i in self.indexes
+                if i.whole
+                and i.columns[:1] == (None,)
+                and bared(i.expressions[0]) == bared(expression)
+            ),
+            None,
+        )
+
 
 @dataclass(frozen=True)
 class Function:
@@ -65,7 +85,12 @@ class Function:
     builtin: bool
     immutable: bool
     aggregate: bool
+    many: bool  # returns many rows
+    float: bool  # an aggregate of floating-point numbers
     ordered: bool  # an aggregate whose result depends on the order of its rows
+
+
+UNKNOWN = Function(True, True, False, False, False, False, False, False)
 
 
 class Catalog:
@@ -75,6 +100,7 @@ class Catalog:
         self.conn = conn
         self._relations: dict[str, Relation] = {}
         self._functions: dict[str, Function] = {}
+        self._types: dict[tuple[str, str], str] = {}
 
     def relation(self, name: str) -> Relation:
         """Raises NotDefined."""
@@ -90,17 +116,33 @@ class Catalog:
                 )
             columns = tuple(Column(**column) for column in found.pop("columns") or ())
             indexes = tuple(
-                Index(**{**index, "columns": tuple(index["columns"])})
+                Index(
+                    **{
+                        **index,
+                        "columns": tuple(index["columns"]),
+                        "expressions": tuple(index["expressions"] or ()),
+                    }
+                )
                 for index in found.pop("indexes")
             )
             self._relations[name] = Relation(**found, columns=columns, indexes=indexes)
         return self._relations[name]
 
+    def read_functions(self, view: str) -> None:
+        """Those that the view calls, and the views below it."""
+        query = "select publish.describe_functions(to_regclass(%s))"
+        found: Any = call(self.conn, query, view)[0]
+        self._functions = {name: Function(**what) for name, what in found.items()}
+
     def function(self, name: str) -> Function:
-        if name not in self._functions:
-            found: Any = call(self.conn, "select publish.describe_function(%s)", name)[0]
-            self._functions[name] = Function(**found)
-        return self._functions[name]
+        return self._functions.get(name, UNKNOWN)
+
+    def type_of(self, table: str, expression: str) -> str:
+        """Of an expression over a row of the table, called "$row" in it."""
+        if (table, expression) not in self._types:
+            query = "select publish.expression_type(to_regclass(%s), %s)"
+            self._types[table, expression] = call(self.conn, query, table, expression)[0]
+        return self._types[table, expression]
 
     def query(self, view: str) -> str:
         query: str = call(self.conn, "select publish.view_query(to_regclass(%s))", view)[0]

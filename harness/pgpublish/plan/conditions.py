@@ -13,7 +13,21 @@ from pgpublish.plan.names import Names, find, is_in, whole_rows
 
 NULL = enums.NullTestType.IS_NULL
 NOT_NULL = enums.NullTestType.IS_NOT_NULL
+COMPARISONS = frozenset(["=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "~*"])
+STORED = frozenset(["ctid", "xmin", "xmax", "cmin", "cmax"])
 EXISTS = enums.SubLinkType.EXISTS_SUBLINK
+
+
+def never_null(condition: object) -> list[object]:
+    """What is not null where this condition is true."""
+    if isinstance(condition, ast.NullTest) and condition.nulltesttype == NOT_NULL:
+        return [condition.arg]
+    if isinstance(condition, ast.A_Expr) and str(condition.name[0].sval) in COMPARISONS:
+        if condition.kind == enums.A_Expr_Kind.AEXPR_OP:
+            return [condition.lexpr, condition.rexpr]
+        if condition.kind == enums.A_Expr_Kind.AEXPR_OP_ANY:
+            return [condition.lexpr]
+    return []
 
 
 class Conditions(ABC):
@@ -40,9 +54,9 @@ class Conditions(ABC):
             both = equality(part)
             if both is not None:
                 self.equate(scope, *both)
-            if isinstance(part, ast.NullTest) and part.nulltesttype == NOT_NULL:
-                value = self.value(part.arg)
-                if value is not None and value.occurrence:
+            for tested in never_null(part):
+                value = self.value(tested)
+                if value is not None and value.occurrence and value.strict:
                     self.flat.fill(scope, value)
             if isinstance(part, ast.NullTest) and part.nulltesttype == NULL:
                 self.anti_join(self.value(part.arg), scope)
@@ -106,6 +120,13 @@ class Conditions(ABC):
         for part in walk(node, into_queries=False):
             if isinstance(part, ast.FuncCall) and part.agg_order and not part.agg_distinct:
                 self.check_order(part)
+
+            elif isinstance(part, ast.ColumnRef) and self.find(part) is None:
+                name = part.fields[-1].sval if isinstance(part.fields[-1], ast.String) else ""
+                if name in STORED:
+                    self.flat.refuse(
+                        f"{name} says how a row is stored, not what it is. Leave it out."
+                    )
 
     def check_order(self, call: ast.FuncCall) -> None:
         """Notes an order in which rows may be equal."""

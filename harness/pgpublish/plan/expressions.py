@@ -47,7 +47,15 @@ STABLE = frozenset(
 )
 STABLE_PREFIXES = ("json", "to_char", "to_date", "to_json", "to_number", "to_timestamp", "to_ts")
 CLOCK = frozenset({"now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"})
+CONSTANTS = ((ast.Integer, "integer"), (ast.Float, "numeric"), (ast.Boolean, "boolean"))
+STRICT = frozenset(["lower", "upper", "btrim", "substring", "date_trunc", "date_part", "timezone"])
 TO_COLUMN = "Show the time itself, and let readers compare it with theirs."
+
+
+WITHIN = (
+    ast.ColumnRef, ast.A_Const, ast.TypeCast, ast.TypeName, ast.String,
+    ast.Integer, ast.Float, ast.Boolean,
+)  # fmt: skip
 
 
 def walk(node: object, into_queries: bool = True) -> Iterator[ast.Node]:
@@ -64,7 +72,7 @@ def walk(node: object, into_queries: bool = True) -> Iterator[ast.Node]:
 
 
 def name_of(call: ast.FuncCall) -> str:
-    """As publish.describe_function takes it."""
+    """As publish.describe_functions has it."""
     parts = [part.sval for part in call.funcname]
     return ".".join(parts[1:] if parts[0] == "pg_catalog" else parts)
 
@@ -77,7 +85,11 @@ def check_calls(node: object, catalog: Catalog, flat: Flat) -> None:
     """Refuses what rows alone do not decide, and notes what may differ for equal rows."""
     for part in walk(node, into_queries=False):
         if isinstance(part, ast.SQLValueFunction):
-            flat.refuse(f"{RawStream()(part)} changes without a write. {TO_COLUMN}")
+            name = str(RawStream()(part))
+            if name.startswith(("CURRENT_DATE", "CURRENT_TIME", "LOCALTIME")):
+                flat.refuse(f"{name} changes without a write. {TO_COLUMN}")
+            else:
+                flat.refuse(f"{name} depends on who reads. Leave it out.")
         elif isinstance(part, ast.FuncCall):
             check_call(part, catalog, flat)
 
@@ -96,19 +108,26 @@ def check_call(call: ast.FuncCall, catalog: Catalog, flat: Flat) -> None:
         )
     elif known.stable and name not in STABLE and not name.startswith(STABLE_PREFIXES):
         flat.refuse(f"{name}() depends on more than its arguments. Leave it out.")
+    if known.float and not call.over:
+        flat.note(
+            f"{name} of floating-point numbers: in another order the same rows show another result,"
+            " which is published as a change. Cast them to numeric."
+        )
     if known.ordered and not (call.agg_order or call.agg_distinct or call.over):
         flat.note(
             f"{name} without ORDER BY: equal rows may show another result, which is published as"
-            " a change. Give it an ORDER BY"
-            + (", or sum numerics." if name in ("sum", "avg") else ".")
+            " a change. Give it an ORDER BY."
         )
 
 
 def has_aggregate(node: object, catalog: Catalog) -> bool:
     return any(
-        isinstance(part, ast.FuncCall)
-        and not part.over
-        and catalog.function(name_of(part)).aggregate
+        isinstance(part, ast.JsonArrayAgg | ast.JsonObjectAgg)
+        or (
+            isinstance(part, ast.FuncCall)
+            and not part.over
+            and catalog.function(name_of(part)).aggregate
+        )
         for part in walk(node, into_queries=False)
     )
 
@@ -120,6 +139,8 @@ def is_constant(node: object) -> bool:
 
 
 def cast_of(node: object) -> str | None:
+    if isinstance(node, ast.A_Const):
+        return next((t for kind, t in CONSTANTS if isinstance(node.val, kind)), None)
     return type_name(node) if isinstance(node, ast.TypeCast) else None
 
 
@@ -167,10 +188,24 @@ def computed(node: object, find: Find, catalog: Catalog) -> Value | None:
     try:
         for ref, value in refs:
             ref.fields = (ast.String(ROW.strip('"')), ast.String(value.column))
-        return Value(refs[0][1].occurrence, f"({RawStream()(node)})", cast=cast_of(node))
+        return Value(
+            refs[0][1].occurrence,
+            f"({RawStream()(node)})",
+            cast=cast_of(node),
+            strict=all(is_strict(part) for part in walk(node)),
+        )
     finally:
         for (ref, _), fields in zip(refs, before, strict=True):
             ref.fields = fields
+
+
+def is_strict(node: ast.Node) -> bool:
+    """Whether a null in it makes it null."""
+    if isinstance(node, ast.FuncCall):
+        return name_of(node) in STRICT
+    if isinstance(node, ast.A_Expr):
+        return node.kind == enums.A_Expr_Kind.AEXPR_OP and not is_operator(node, "||")
+    return isinstance(node, WITHIN)
 
 
 def conjuncts(node: object) -> Iterator[object]:

@@ -9,7 +9,7 @@ be reached from another one only through tables and equalities of those scopes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from pglast.keywords import (
@@ -32,7 +32,8 @@ class Value:
     occurrence: int
     sql: str
     column: str | None = None
-    cast: str | None = field(default=None, compare=False)  # its type, if it ends with a cast
+    cast: str | None = field(default=None, compare=False)  # its type, where it says so
+    strict: bool = field(default=True, compare=False)  # null without its row
 
     def of(self, alias: str) -> str:
         """Its SQL, with columns of this alias; without one, bare."""
@@ -63,6 +64,7 @@ class Block:
 
 @dataclass
 class Flat:
+    ask_type: Callable[[str, str], str]  # of an expression over a table's row
     occurrences: list[Occurrence] = field(default_factory=list)
     needs: list[set[int]] = field(default_factory=list)
     # In a scope two values are equal; True: their texts too.
@@ -73,6 +75,7 @@ class Flat:
     absent: set[tuple[int, int]] = field(default_factory=set)  # in this scope that has no row
     coalesced: dict[frozenset[Value], Value] = field(default_factory=dict)
     whole_rows: set[str] = field(default_factory=set)
+    several: list[str] = field(default_factory=list)  # what has rows without a key
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     top: Block = field(default_factory=Block)
@@ -104,8 +107,9 @@ class Flat:
         if left is None or right is None or left == right or not self.comparable(left, right):
             return
         self.equalities.append((scope, left, right, self.exact(left) and self.exact(right)))
-        self.fill(scope, left)
-        self.fill(scope, right)
+        for value in (left, right):
+            if value.strict:
+                self.fill(scope, value)
 
     def fill(self, scope: int, value: Value) -> None:
         """In this scope it is not null: its row is there."""
@@ -127,6 +131,8 @@ class Flat:
         return occurrence.relation.column(value.column).not_null
 
     def type_of(self, value: Value) -> str | None:
+        if value.occurrence > 0 and value.column is None and value.cast is None:
+            return self.ask_type(self.occurrence(value.occurrence).relation.name, value.sql)
         if value.occurrence < 1 or value.column is None:
             return value.cast
         return self.occurrence(value.occurrence).relation.column(value.column).base

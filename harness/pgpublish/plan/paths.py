@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from pgpublish.plan.catalog import Index
 from pgpublish.plan.flat import Flat, Value
 
 MOST_JOINS = 8
@@ -101,7 +102,7 @@ class Finder:
             usable = self.usable(side)
             joined: dict[int, list[Pair]] = {}
             for known, equal in self.flat.classes(usable).items():
-                if known.occurrence != side or known.column is None:
+                if known.occurrence != side:
                     continue
                 for other in sorted(equal, key=lambda v: (v.occurrence, v.sql)):
                     if self.fits(other, start, state, usable):
@@ -113,7 +114,6 @@ class Finder:
     def fits(self, value: Value, start: int, state: State, usable: frozenset[int]) -> bool:
         return (
             value.occurrence > 0
-            and value.column is not None
             and value.occurrence != start
             and value.occurrence not in state.visited
             and self.flat.occurrence(value.occurrence).scope in usable
@@ -129,5 +129,12 @@ class Finder:
         return (alone,) if alone else tuple(columns.values())
 
     def indexed(self, hop: Hop) -> bool:
-        relation = self.flat.occurrence(hop.occurrence).relation
-        return any(other.column and relation.index_on(other.column) for _, other in hop.on)
+        return any(index_for(self.flat, other) for _, other in hop.on)
+
+
+def index_for(flat: Flat, value: Value) -> Index | None:
+    """One that finds the rows of its table by this value."""
+    relation = flat.occurrence(value.occurrence).relation
+    if value.column is None:
+        return relation.index_of(value.of(""))
+    return relation.index_on(value.column)

@@ -9,7 +9,7 @@ from pgpublish.plan import proving, reading
 from pgpublish.plan.captures import Capture, capture
 from pgpublish.plan.catalog import Catalog
 from pgpublish.plan.flat import Flat, Value, only
-from pgpublish.plan.paths import Finder, Way
+from pgpublish.plan.paths import Finder, Way, index_for
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,7 @@ def choose_key(
     proven = proving.candidates(flat)
     names = list(flat.top.outputs)
     if given is None and not proven:
-        flat.refuse(
-            "No column is known to be unique and never null. Let the view show a"
-            " primary key or all that it groups by, or name the columns that are: --key "
-            + ",".join(names[:2])
-        )
+        flat.refuse(no_key(flat))
         return [], 0
     key = given or proven[0]
     unknown = [name for name in key if name not in names]
@@ -85,16 +81,38 @@ def choose_key(
     return key, total
 
 
+def no_key(flat: Flat) -> str:
+    but_for_nulls = proving.candidates(flat, nulls=True)
+    if but_for_nulls:
+        shown = ", ".join(but_for_nulls[0])
+        return (
+            f"{shown} is unique, but may be null. Leave such rows out of the view (WHERE … IS NOT"
+            f" NULL), or say that there are none: --key {','.join(but_for_nulls[0])}"
+        )
+    if flat.several:
+        return (
+            f"{flat.several[0]} makes several rows of one, and nothing says which is which. Keep"
+            " them together in one row (array_agg), or store them in a table with a key."
+        )
+    shown = proving.hidden_key(flat) or "a primary key or all that it groups by"
+    return (
+        f"No columns are known to be unique and never null. Let the view show {shown}, or name the"
+        " columns that are: --key COLUMN,…"
+    )
+
+
 def find_steps(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> list[Step]:
     values = only(flat.top.outputs[name] for name in key)
     if values is None:
         hidden = next(name for name in key if flat.top.outputs[name] is None)
         flat.refuse(
-            f"{hidden} is computed from several rows, or hidden by LIMIT or DISTINCT ON: a write"
-            " does not say which key it changes. Let the view show its key as a column of a table."
+            f"{hidden} is computed from several tables or rows, or hidden by LIMIT or DISTINCT ON:"
+            " a write does not say which key it changes. Let the view show its key as a column of a"
+            " table."
         )
         return []
     finder = Finder(flat, values)
+    shorter = of_one_table(catalog, flat, view, key)
     by_table: dict[str, list[tuple[int, Way | None]]] = {}
     for occurrence in flat.occurrences:
         found = by_table.setdefault(occurrence.relation.name, [])
@@ -104,21 +122,46 @@ def find_steps(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> list[
     for table, ways in by_table.items():
         found_ways = [way for _, way in ways if way is not None]
         if len(found_ways) < len(ways):
-            flat.refuse(not_found(flat, table, key, values))
+            flat.refuse(not_found(flat, table, key, shorter))
             continue
         columns = None if table in flat.whole_rows else watched(catalog, table, read.get(table))
         steps.append(step(flat, capture(flat, table, found_ways, columns), found_ways))
     return steps
 
 
-def not_found(flat: Flat, table: str, key: list[str], values: list[Value]) -> str:
-    owners = {value.occurrence for value in values if value.occurrence > 0}
-    if len(owners) > 1:
-        names = sorted({bare(flat.occurrence(number).relation.name) for number in owners})
+def of_one_table(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> dict[str, list[str]]:
+    """Of a key of several tables' columns: for each of these tables, its columns of it, if they
+    are unique in the rows that are there."""
+    owners: dict[int, list[str]] = {}
+    for name in key:
+        value = flat.top.outputs[name]
+        if value and value.occurrence > 0:
+            owners.setdefault(value.occurrence, []).append(name)
+    found: dict[str, list[str]] = {}
+    for number, names in owners.items() if len(owners) > 1 else ():
+        total, distinct, nulls = catalog.count(view, names)
+        table = bare(flat.occurrence(number).relation.name)
+        found[table + (" once more" if table in found else "")] = (
+            names if total == distinct and not nulls else []
+        )
+    return found
+
+
+def not_found(flat: Flat, table: str, key: list[str], shorter: dict[str, list[str]]) -> str:
+    if shorter:
+        better = proving.hidden_key(flat)
+        unique = next((names for names in shorter.values() if names), None)
         return (
-            f"{table}: the key {', '.join(key)} is made of columns of {' and '.join(names)}. When"
-            " rows of both change at once, neither leads to the other's old value. Keep these"
-            " columns in one table, or choose a key of one table: --key"
+            f"The key {', '.join(key)} is made of columns of {' and '.join(shorter)}. When rows of"
+            " both change at once, neither leads to the other's old value. "
+            + (
+                f"In the rows that are there {', '.join(unique)} alone is unique. If it always is:"
+                f" --key {','.join(unique)}"
+                if unique
+                else f"Let the view show {better}: --key"
+                if better
+                else "Show one row for each row of one of them, with the others' in an array_agg."
+            )
         )
     return (
         f"{table}: no '=' that must hold leads from it to {', '.join(key)}, so a write there may"
@@ -151,7 +194,7 @@ def step(flat: Flat, made: Capture, ways: list[Way]) -> Step:
             relation = flat.occurrence(hop.occurrence).relation
             name, rows_each = lookup_cost(flat, hop.on)
             if name is None:
-                on = hop.on[0][1].sql.split(".", 1)[-1]
+                on = hop.on[0][1].of("")
                 missing.append(f"create index on {relation.name} ({on})")
             else:
                 indexes.append(name)
@@ -166,7 +209,8 @@ def lookup_cost(flat: Flat, on: tuple[tuple[Value, Value], ...]) -> tuple[str | 
     others = [other for _, other in on]
     relation = flat.occurrence(others[0].occurrence).relation
     names = {other.column for other in others if other.column}
-    index = next((i for name in sorted(names) if (i := relation.index_on(name))), None)
+    by_name = sorted(others, key=lambda other: other.column or "")
+    index = next((i for other in by_name if (i := index_for(flat, other))), None)
     if any(set(unique) <= names for unique in relation.unique):
         return index.name if index else None, 1
     distinct = max((relation.column(name).distinct for name in names), default=0)

@@ -7,8 +7,9 @@ from itertools import combinations
 from pgpublish.plan.flat import Block, Flat, Value, only
 
 
-def candidates(flat: Flat) -> list[list[str]]:
-    """Columns of the view that are proven to be a key, the shortest first."""
+def candidates(flat: Flat, nulls: bool = False) -> list[list[str]]:
+    """Columns of the view that are proven to be a key, the shortest first; nulls: but for nulls in
+    them."""
     block = flat.top
     shown: list[list[str]] = [named(flat, block.by)] if block.by else []
     needed = flat.around(block.scope)
@@ -25,17 +26,29 @@ def candidates(flat: Flat) -> list[list[str]]:
     shown += [[*a, *(n for n in b if n not in a)] for a, b in combinations(shown[:8], 2)]
     found: list[list[str]] = []
     for names in shown:
-        if proves(flat, block, names):
-            least = shortened(flat, block, names)
+        if proves(flat, block, names, nulls):
+            least = shortened(flat, block, names, nulls)
             if least not in found:
                 found.append(least)
     return sorted(found, key=len)
 
 
-def shortened(flat: Flat, block: Block, names: list[str]) -> list[str]:
+def hidden_key(flat: Flat) -> str | None:
+    """A primary key that would be the view's, if it showed it; as SQL."""
+    needed = flat.around(flat.top.scope)
+    for occurrence in sorted(flat.occurrences, key=lambda o: len(o.relation.primary)):
+        if occurrence.scope in needed and occurrence.relation.primary:
+            key = [flat.column(occurrence.number, name) for name in occurrence.relation.primary]
+            if determines(flat, flat.top, key):
+                columns = ", ".join(value.of("") for value in key)
+                return f"{columns} of {occurrence.relation.name}"
+    return None
+
+
+def shortened(flat: Flat, block: Block, names: list[str], nulls: bool) -> list[str]:
     for name in reversed(names):
         fewer = [n for n in names if n != name]
-        if fewer and proves(flat, block, fewer):
+        if fewer and proves(flat, block, fewer, nulls):
             names = fewer
     return names
 
@@ -69,13 +82,13 @@ def sources(block: Block) -> list[int | Block]:
     return found
 
 
-def proves(flat: Flat, block: Block, names: list[str]) -> bool:
+def proves(flat: Flat, block: Block, names: list[str], nulls: bool) -> bool:
     """Whether no two rows of the block share these columns, and none of them is null for want of a
     row."""
     key = only(block.outputs.get(name) for name in names)
     return (
         key is not None
-        and not any(nullable(flat, v, block) for v in key)
+        and (nulls or not any(nullable(flat, v, block) for v in key))
         and determines(flat, block, key)
     )
 
@@ -105,6 +118,7 @@ def determines(
         return (
             value.occurrence == 0
             or bool(equal & known)
+            or any(v.occurrence in there for v in equal)
             or any((s, v) in flat.constant for s in near for v in equal)
         )
 
@@ -114,7 +128,7 @@ def determines(
 
     if block.many:
         return False
-    known = set(key)
+    known, there = set(key), set[int]()  # values, and tables whose row is known
     if block.parts:
         if block.by is not None:
             return all(has(known, v, block.scope) for v in block.by)
@@ -133,6 +147,7 @@ def determines(
                     all(has(known, flat.column(source, name), scope) for name in unique)
                     for unique in relation.unique
                 ):
+                    there.add(source)
                     known |= {flat.column(source, c.name) for c in relation.columns}
                     break
             elif determines(flat, source, list(known), around):

@@ -7,7 +7,7 @@ from pglast.stream import RawStream
 
 from pgpublish.plan.catalog import Catalog, Relation
 from pgpublish.plan.conditions import Conditions
-from pgpublish.plan.expressions import conjuncts, equality, has_aggregate, walk
+from pgpublish.plan.expressions import conjuncts, equality, has_aggregate, name_of, walk
 from pgpublish.plan.flat import Block, Flat, Occurrence, Value, quoted
 from pgpublish.plan.names import Names, column_of, default_name, mentions, rename, side
 from pgpublish.plan.names import refuse_what_no_trigger_sees as check_table
@@ -17,7 +17,8 @@ JOINS = enums.JoinType
 
 def flatten(catalog: Catalog, view: str) -> Flat:
     """Raises NotDefined."""
-    flat = Flat()
+    catalog.read_functions(view)
+    flat = Flat(ask_type=catalog.type_of)
     flat.top = Reader(catalog, flat).view(view, flat.new_scope())
     return flat
 
@@ -114,6 +115,10 @@ class Reader(Conditions):
             scope = self.flat.new_scope(scope)
         block = Block(scope=scope)
         self.sources(select, scope, block)
+        for part in walk(select.targetList, into_queries=False):
+            if isinstance(part, ast.FuncCall) and self.catalog.function(name_of(part)).many:
+                block.many = True
+                self.flat.several.append(f"{name_of(part)}()")
         for target in select.targetList or ():
             name = target.name or default_name(target.val)
             block.outputs[name] = None if sets else self.value(target.val)
@@ -200,6 +205,9 @@ class Reader(Conditions):
         self.expressions(item, scope)
         if isinstance(item, ast.RangeTableSample):
             self.flat.refuse("TABLESAMPLE shows other rows each time. Leave it out.")
+        for part in walk(item, into_queries=False):
+            if isinstance(part, ast.FuncCall):
+                self.flat.several.append(f"{name_of(part)}()")
         self.names[alias] = dict.fromkeys([*renamed, alias, "*"])
         return [Block(many=True, scope=scope)]
 
