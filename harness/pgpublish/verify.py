@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from pgpublish import jobs
-from pgpublish.database import Connection, call
+from pgpublish.database import Connection, call, rows
 from pgpublish.jobs import Job
 
 SHOWN = 20  # differences that a verify keeps
@@ -47,6 +47,17 @@ def compare(
     """One page of publish_verify. Raises NotDefined, BadArgument, Locked."""
     query = "select * from public.publish_verify(%s::text, %s::boolean, %s::text, %s::int)"
     return Compared(*call(conn, query, kind, repair, after, batch))
+
+
+def fields(conn: Connection, kind: str, differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These differences, each with its fields: old as published, new as the view says. Raises as
+    publish.differing_fields does."""
+    query = "select * from publish.differing_fields(%s, %s)"
+    keys = [d["source_id"] for d in differences if d["source_id"]]
+    found: dict[str, list[dict[str, Any]]] = {key: [] for key in keys}
+    for row in rows(conn, query, kind, keys) if keys else []:
+        found[row.pop("source_id")].append(row)
+    return [{**d, "fields": found.get(d["source_id"], [])} for d in differences]
 
 
 def begin(conn: Connection, job: Job, *, again: bool = False, **settings: object) -> bool:

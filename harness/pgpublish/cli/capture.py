@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import click
 
-from pgpublish import jobs
+from pgpublish import exact, jobs
 from pgpublish import verify as verify_room
 from pgpublish.cli.console import (
     done,
@@ -23,6 +24,7 @@ from pgpublish.jobs import Job
 from pgpublish.terminal import finish, printable, progress_bar, say, say_json
 from pgpublish.verify import Advance
 
+WIDTH = 80
 MAX_ATTEMPTS = 1_000_000  # who types the command decides when it has failed too often
 PROBLEMS = ("missing", "stale", "surplus", "duplicate", "unpublishable")
 
@@ -83,12 +85,19 @@ def verifying(
 @click.command()
 @some_kind
 @click.option("--repair", is_flag=True, help="Mark what differs, for the next drain to publish.")
+@click.option("--diff", is_flag=True, help="Show the first differences field by field.")
 @again_option
 @page_option
 @json_option
 @with_connection()
 def verify(
-    conn: Connection, kind: str | None, repair: bool, again: bool, batch: int, as_json: bool
+    conn: Connection,
+    kind: str | None,
+    repair: bool,
+    diff: bool,
+    again: bool,
+    batch: int,
+    as_json: bool,
 ) -> None:
     """Compare views with what is published.
 
@@ -96,6 +105,7 @@ def verify(
     counts as pending, not as a difference. Exits with 6 when something differs, repaired or not. It
     runs as the job `verify:KIND`. If it is stopped or killed, a run within the next hour goes on
     after the last page and says since when it counts, unless KIND or --repair is another by then.
+    --diff shows the first 20 keys that differ field by field: as published → as the view says now.
     """
     found = 0
     begin = partial(verify_room.begin, again=again, repair=repair, batch=batch)
@@ -114,7 +124,10 @@ def verify(
             say(f"{name}: {error.message}\n  hint: {error.hint}", err=True)
             continue
         found += sum(job.data[problem] for problem in PROBLEMS)
-        report(name, job, goes_on, as_json)
+        differences = job.data["differences"]
+        if diff:
+            differences = verify_room.fields(conn, name, differences)
+        report(name, job, differences, goes_on, as_json)
     if found:
         raise Differs(
             f"{found:,} {'key differs' if found == 1 else 'keys differ'} from what the views say",
@@ -124,10 +137,12 @@ def verify(
         )
 
 
-def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
+def report(
+    kind: str, job: Job, differences: list[dict[str, Any]], goes_on: bool, as_json: bool
+) -> None:
     """What a verify found, for people or as JSON. goes_on: its first page is of an earlier run."""
     sums = {name: job.data[name] for name in ("checked", *PROBLEMS, "pending", "repaired")}
-    differences, since = job.data["differences"], job.data["since"]
+    since = job.data["since"]
     if as_json:
         say_json({"kind": kind, "since": since, **sums, "differences": differences})
         return
@@ -140,10 +155,30 @@ def report(kind: str, job: Job, goes_on: bool, as_json: bool) -> None:
     for difference in differences:
         shown = difference["source_id"] or difference.get("message", "")
         say(f"  {difference['problem']:<14} {printable(shown)}")
+        for field in difference.get("fields", ()):
+            say(changed(field))
     if number > len(differences):
         say(f"  … and {number - len(differences):,} more")
     if sums["repaired"]:
         say(f"  {sums['repaired']:,} marked for the next drain")
+
+
+def changed(field: dict[str, Any]) -> str:
+    """As in "    price: 10 → 12", in 80 columns where that leaves room."""
+    start = f"    {printable(field['field'])}: " if field["field"] else "    "
+    absent = "nothing" if field["field"] is None else "no such field"
+    room = max(24, WIDTH - len(start) - len(" → "))
+    old, new = (
+        absent if side is None else printable(exact.dumps(side, ascii_only=False))
+        for side in (field["old"], field["new"])
+    )
+    old_room = max(room // 2, room - len(new))
+    new_room = room - min(len(old), old_room)
+    return f"{start}{shortened(old, old_room)} → {shortened(new, new_room)}"
+
+
+def shortened(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 1] + "…"
 
 
 @click.command()
