@@ -35,7 +35,10 @@ begin
     raise exception 'this table is not captured for the kind' using
       errcode = 'PT404',
       detail = format('kind %L, source %L', drop_captures.kind, drop_captures.source),
-      hint = 'See publish_kinds() for what is.';
+      hint = publish.near(drop_captures.source,
+                          array(select regexp_replace(c.source, '^.*[.]', '') from publish.capture c
+                                 where c.kind = v_kind.kind))
+             || 'See publish_kinds() for what is.';
   end if;
   return v_count;
 exception when lock_not_available then

@@ -11,7 +11,9 @@ begin
     raise exception 'no such schedule' using
       errcode = 'PT404',
       detail = format('schedule %L', left(publish_job_unschedule.name, 60)),
-      hint = 'List them: select * from publish_job_schedules().';
+      hint = publish.near(publish_job_unschedule.name,
+                          array(select s.name from publish.job_schedule s))
+             || 'List them: select * from publish_job_schedules().';
   end if;
 end
 $$;

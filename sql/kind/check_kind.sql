@@ -10,7 +10,8 @@ begin
     raise exception 'kind is not defined' using
       errcode = 'PT404',
       detail = format('kind %L', check_kind.kind),
-      hint = 'Call publish_define first.';
+      hint = publish.near(check_kind.kind, array(select k.kind from publish.kind k))
+             || 'Call publish_define first.';
   end if;
   return v_kind;
 end

@@ -98,7 +98,7 @@ begin
         errcode = 'PT400',
         detail = format('kind %L, view %s, key %s, missing %L',
                         define.kind, v_view, v_key, v_missing),
-        hint = 'Name the view''s key columns, each once: key => ''{id}''.';
+        hint = publish.key_hint(define.view, v_missing);
     end if;
     select k.name into v_missing
       from unnest(v_key) as k (name)

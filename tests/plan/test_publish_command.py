@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from pgpublish import cli
 
+WRONG = "it is captured by {}, but by the joins of the view {}"
 Run = Callable[..., Result]
 
 
@@ -179,6 +180,52 @@ def test_check_finds_a_capture_by_the_wrong_column(film: Connection, run: Run) -
     proved = json.loads(done(run("check", "film", "--rounds", "60", "--seed", "1", "--json")))
     assert proved["missed"] == []
     assert proved["changed"] > 10
+
+
+def problems(result: Result) -> list[tuple[str, str]]:
+    return [(row["object"], row["problem"]) for row in map(json.loads, result.stdout.splitlines())]
+
+
+def test_audit_finds_a_capture_by_a_column_that_the_joins_contradict(
+    film: Connection, run: Run
+) -> None:
+    done(run("publish", "film_cast", "--yes"))
+    assert "no problem found" in done(run("audit", "film_cast"))
+    done(run("capture", "film_cast", "film_actor", "--key", "actor_id"))
+    done(run("capture", "film_cast", "actor", "--key", "actor_id"))
+    found = problems(run("audit", "film_cast", "--json"))
+    assert ("public.film_actor", WRONG.format("actor_id", "its key is film_id")) in found
+    assert ("public.actor", WRONG.format("actor_id", "it takes a lookup")) in found
+    done(run("publish", "film_cast", "--yes"))
+    assert "no problem found" in done(run("audit", "film_cast"))
+
+
+@pytest.mark.parametrize(
+    ("view", "table", "by_hand"),
+    [
+        (
+            "select c.customer_id, rank() over (partition by c.store_id order by c.name)"
+            " from customer c where c.store_id is not null",
+            "customer",
+            "customer_id",
+        ),
+        (
+            "select distinct on (r.customer_id) r.customer_id, r.rental_id from rental r"
+            " order by r.customer_id, r.rented_at, r.rental_id",
+            "rental",
+            "rental_id",
+        ),
+    ],
+)
+def test_audit_reports_windows_only_where_a_write_marks_its_own_row_alone(
+    film: Connection, run: Run, view: str, table: str, by_hand: str
+) -> None:
+    film.execute(f"create view v as {view}".encode())
+    done(run("publish", "v", "--yes"))
+    assert "no problem found" in done(run("audit", "v"))
+    done(run("capture", "v", table, "--key", by_hand))
+    found = problems(run("audit", "v", "--json"))
+    assert [problem for _, problem in found if "rows of other keys" in problem], found
 
 
 def test_check_changes_nothing(film: Connection, run: Run) -> None:

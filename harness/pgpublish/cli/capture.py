@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -189,10 +189,16 @@ def audit(conn: Connection, kind: str | None, as_json: bool) -> None:
     """Report capture problems for one kind or for all kinds.
 
     It finds triggers that are missing, disabled or replaced, new partitions without triggers,
-    replicated tables without ALWAYS, tables that a view reads but nothing captures, and keys
-    without an index. Exits with 6 if there is a problem.
+    replicated tables without ALWAYS, tables and columns that a view reads but nothing captures,
+    keys and lookups without an index, and what makes rows unlike for equal data. With the extra
+    `plan` it also finds captures by a column that the joins of the view contradict. Exits with 6
+    if there is a problem.
     """
     found = rows(conn, "select * from public.publish_audit(%s::text)", kind)
+    with suppress(ModuleNotFoundError):  # without the extra plan
+        from pgpublish.plan import contradictions
+
+        found += contradictions.find(conn, kind)
     if as_json:
         show_rows(found, True, none="")
     for row in [] if as_json else found:

@@ -37,12 +37,18 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def make(conn: Connection, view: str, kind: str, key: list[str] | None = None) -> Plan:
-    """Reads the view's query and its key's columns, and changes nothing. Raises NotDefined."""
+def make(
+    conn: Connection, view: str, kind: str, key: list[str] | None = None, *, count: bool = True
+) -> Plan:
+    """Reads the view's query and changes nothing; count: and all of its keys, whether they are
+    unique. Raises NotDefined."""
     catalog = Catalog(conn)
     view = catalog.relation(view).name
     flat = reading.flatten(catalog, view)
-    key, total = choose_key(catalog, flat, view, key)
+    if key is None or count:
+        key, total = choose_key(catalog, flat, view, key)
+    else:
+        total = 0
     steps = find_steps(catalog, flat, view, key) if key else []
     return Plan(kind, view, tuple(key), total, tuple(steps), tuple(flat.reasons), tuple(flat.notes))
 
