@@ -60,7 +60,7 @@ $$;
 comment on function publish.differing_fields(text, text[]) is
   'How what is published under these keys differs from the view: field by field, old as '
   'published, new as the view says; field is null where one of the two has no row. At most '
-  '1,000 keys are looked at. Errors: PT404 not a projected kind, 55P03 a table of the view is being '
-  'replaced.';
+  '1,000 keys are looked at. Errors: PT404 not a projected kind, 55P03 a table of the view is '
+  'being replaced.';
 revoke all on function publish.differing_fields(text, text[]) from public;
 grant execute on function publish.differing_fields(text, text[]) to publish_worker, publish_admin;

@@ -40,6 +40,38 @@ def publish(db: Connection, view: str, key: list[str] | None = None) -> Plan:
     return plan
 
 
+def converges(
+    db: Connection,
+    expected: dict[str, str],
+    writes: int,
+    seed: int,
+    keys: dict[str, list[str]] | None = None,
+) -> int:
+    """Publishes each view, or is refused: expected is its key, or "no: " and a word of the reason.
+    Then writes until they are done or their time is over, with nothing missed; returns how many."""
+    assert views(db) == list(expected)
+    found: dict[str, str] = {}
+    published: list[str] = []
+    for view, wanted in expected.items():
+        plan = publish(db, view, (keys or {}).get(view))
+        if plan.reasons:
+            said = " ".join(plan.reasons)
+            found[view] = wanted if wanted[:4] == "no: " and wanted[4:] in said else said
+        else:
+            found[view] = ", ".join(plan.key)
+            published.append(view)
+    assert found == expected
+    drain_all(db)
+    assert differences(db, published) == []
+    tables = [
+        t
+        for (t,) in db.execute(
+            "select distinct c.source::regclass::text from publish.capture c order by 1"
+        ).fetchall()
+    ]
+    return mutate(db, published, tables, writes, seed=seed, seconds=writes / 10)
+
+
 def differences(db: Connection, kinds: list[str]) -> list[Any]:
     """What verify finds, of all kinds."""
     found: list[Any] = []

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import Connection
-from desks import differences, load, mutate, publish, views
-from helpers import drain_all
+from desks import converges, load
 
 # The key that is found, or a word of the reason why there is none.
 EXPECTED = {
@@ -87,29 +86,6 @@ def test_each_view_is_published_or_refused_and_no_write_is_missed(
     db: Connection, schema: str, pytestconfig: pytest.Config
 ) -> None:
     load(db, schema)
-    expected = EXPECTED[schema]
-    assert views(db) == list(expected)
-    published: list[str] = []
-    found: dict[str, str] = {}
-    for view in views(db):
-        plan = publish(db, view, KEYS.get(view))
-        if plan.reasons:
-            said = "no: " + " ".join(plan.reasons)
-            word = expected[view].removeprefix("no: ")
-            found[view] = (
-                expected[view] if expected[view] == f"no: {word}" and word in said else said
-            )
-        else:
-            found[view] = ", ".join(plan.key)
-            published.append(view)
-    assert found == expected
-    drain_all(db)
-    assert differences(db, published) == []
-    tables = [
-        t
-        for (t,) in db.execute(
-            "select distinct c.source::regclass::text from publish.capture c order by 1"
-        ).fetchall()
-    ]
     writes = pytestconfig.getoption("--writes")
-    assert mutate(db, published, tables, writes, seed=writes, seconds=writes / 10) >= writes / 2
+    done = converges(db, EXPECTED[schema], writes, seed=writes, keys=KEYS)
+    assert done >= writes / 2

@@ -75,6 +75,7 @@ class Flat:
     absent: set[tuple[int, int]] = field(default_factory=set)  # in this scope that has no row
     coalesced: dict[frozenset[Value], Value] = field(default_factory=dict)
     whole_rows: set[str] = field(default_factory=set)
+    unions: list[tuple[int, list[int]]] = field(default_factory=list)  # scope, those of its parts
     several: list[str] = field(default_factory=list)  # what has rows without a key
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -48,6 +48,22 @@ class Finder:
     def __init__(self, flat: Flat, key: list[Value]) -> None:
         self.flat, self.key = flat, key
         self.core = flat.around(*(flat.scope_of(value) for value in key))
+        self.inside = frozenset[int]()  # the part of a UNION that made the row
+
+    def ways(self, number: int, inside: frozenset[int] = frozenset()) -> list[Way]:
+        """One that finds all keys, or one through each part of a UNION that the row is joined to;
+        empty: nothing joins the table to the key. inside: parts that made what it is joined to."""
+        self.inside = inside
+        way = self.way(number)
+        if way is not None:
+            return [way]
+        near = self.usable(number)
+        for scope, parts in self.flat.unions:
+            if scope in near and not near.intersection(parts):
+                found = [self.ways(number, inside | self.flat.around(part)) for part in parts]
+                if all(found):
+                    return [way for some in found for way in some]
+        return []
 
     def way(self, number: int) -> Way | None:
         """The shortest one; None: nothing joins the table to the key."""
@@ -72,7 +88,7 @@ class Finder:
         return None
 
     def usable(self, number: int) -> frozenset[int]:
-        return self.flat.around(self.flat.occurrence(number).scope) | self.core
+        return self.flat.around(self.flat.occurrence(number).scope) | self.core | self.inside
 
     def shown(self, visited: frozenset[int], start: int) -> tuple[Value, ...] | None:
         """The key by columns of these occurrences."""

@@ -119,15 +119,15 @@ def find_steps(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> list[
         return []
     finder = Finder(flat, values)
     shorter = of_one_table(catalog, flat, view, key)
-    by_table: dict[str, list[tuple[int, Way | None]]] = {}
+    by_table: dict[str, list[list[Way]]] = {}
     for occurrence in flat.occurrences:
         found = by_table.setdefault(occurrence.relation.name, [])
-        found.append((occurrence.number, finder.way(occurrence.number)))
+        found.append(finder.ways(occurrence.number))
     read = catalog.columns_read(view)
     steps = []
     for table, ways in by_table.items():
-        found_ways = [way for _, way in ways if way is not None]
-        if len(found_ways) < len(ways):
+        found_ways = [way for some in ways for way in some]
+        if not all(ways):
             flat.refuse(not_found(flat, table, key, shorter))
             continue
         columns = None if table in flat.whole_rows else watched(catalog, table, read.get(table))

@@ -91,6 +91,7 @@ class Reader(Conditions):
             # A part sees the names around the whole, and its CTEs.
             part = Reader(self.catalog, self.flat, self.outer, self.ctes)
             block.parts.append(part.query(query, self.flat.new_scope(scope)))
+        self.flat.unions.append((scope, [part.scope for part in block.parts]))
         for name, *shown in zip(
             block.parts[0].outputs, *(part.outputs.values() for part in block.parts), strict=True
         ):
@@ -121,6 +122,8 @@ class Reader(Conditions):
                 self.flat.several.append(f"{name_of(part)}()")
         for target in select.targetList or ():
             name = target.name or default_name(target.val)
+            if name in block.outputs:  # which only the part of a UNION may have
+                name = f"{name} {len(block.outputs)}"
             block.outputs[name] = None if sets else self.value(target.val)
         self.expressions(select.targetList, scope)
         self.expressions(select.havingClause, scope)

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(640);
+select plan(655);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -134,8 +134,10 @@ insert into api values
   ($$select publish_undefine('article')$$,                    '   a'),
   ($$select publish.captures_of('article')$$,                 '   a'),
   ($$select publish.count_keys('publish.nothing', '{id}')$$,  '   a'),
-  ($$select publish.describe_functions('article')$$,         '   a'),
-  ($$select publish.expression_type('article', '1')$$,       '   a'),
+  ($$select publish.describe_functions('article')$$,          '   a'),
+  ($$select publish.is_alone()$$,                             '   a'),
+  ($$select publish.unneeded_tables('article')$$,             '   a'),
+  ($$select publish.expression_type('article', '1')$$,        '   a'),
   ($$select publish.describe_relation('article')$$,           '   a'),
   ($$select publish.view_query('article')$$,                  '   a'),
   ($$select publish.view_reads('article')$$,                  '   a'),
@@ -144,6 +146,7 @@ insert into api values
   ($$select publish.some_value('publish.kind', 'kind', false)$$,'   a'),
   ($$select publish.mutation('publish.kind', 'update')$$,          '   a'),
   ($$select publish_verify('article')$$,                      '  ka'),
+  ($$select publish.differing_fields('article', '{1}')$$,     '  ka'),
   ($$select publish_kinds()$$,                                '  ka'),
   ($$select publish_audit()$$,                                '  ka'),
   ($$select publish_quarantine()$$,                           '  ka'),
