@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many random schedules of writes and drains the property test runs",
     )  # fmt: skip
     parser.addoption(
-        "--writes", type=int, default=700,
+        "--writes", type=int, default=500,
         help="how many random writes follow the publishing of each schema of tests/plan",
     )  # fmt: skip
     parser.addoption(

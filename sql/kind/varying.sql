@@ -72,3 +72,4 @@ comment on function publish.varying(regclass) is
   'lacks changes, or has changes of nothing. Not found: what is inside of functions and '
   'materialized views.';
 revoke all on function publish.varying(regclass) from public;
+grant execute on function publish.varying(regclass) to publish_admin;

@@ -25,7 +25,7 @@ def load(db: Connection, name: str) -> None:
 
 def views(db: Connection) -> list[str]:
     found = db.execute(
-        "select c.relname::text from pg_class c"
+        "select quote_ident(c.relname) from pg_class c"
         " where c.relnamespace = 'public'::regnamespace and c.relkind = 'v' order by c.oid"
     )
     return [name for (name,) in found.fetchall()]
@@ -60,7 +60,7 @@ def converges(
         else:
             found[view] = ", ".join(plan.key)
             published.append(view)
-    assert found == expected
+    assert found == expected, {v: found[v] for v in found if found[v] != expected[v]}
     drain_all(db)
     assert differences(db, published) == []
     tables = [

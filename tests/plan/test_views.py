@@ -74,6 +74,27 @@ EXPECTED = {
         "random_products": "no: volatile",
         "sampled": "no: TABLESAMPLE",
     },
+    "airline": {
+        "flights": "flight_id",
+        "seat_map": "Code, class",
+        '"Craft ""List"""': "the code",
+        "passes": "ticket_no, flight_id",
+        "load": "flight_id",
+        "routes": "flight_no, source, target",
+        "shown_rules": "flight_id",
+        "by_status": "status",
+        "moved": "what, id",
+        "carried": "flight_id",
+        "first_in_status": "flight_id",
+        "airports": "no: air.lang() may read",
+        "tags": "no: unnest() makes several rows",
+        "tags_shown": "no: unnest() makes several rows",
+        "stored": "no: xmin says how",
+        "mine": "no: CURRENT_USER depends on who reads",
+        "free_seats": "no: made of columns of flight and seat",
+        "statuses": "no: status is unique, but may be null",
+        "models": 'no: show "Code" of air."Craft Type"',
+    },
 }
 
 

@@ -75,7 +75,10 @@ def publish(
         click.confirm("\nPublish it?" if made else "\nPublish its rows again?", abort=True)
     applying.apply(conn, made)
     follow(conn, name)
-    problems = rows(conn, "select * from public.publish_audit(%s::text)", name)
+    noted = rows(conn, "select * from publish.varying(to_regclass(%s::text))", plan.view)
+    known = {row["problem"] for row in noted}  # said with the plan
+    found = rows(conn, "select * from public.publish_audit(%s::text)", name)
+    problems = [row for row in found if row["problem"] not in known]
     for row in problems:
         say(f"{printable(row['object'])}: {printable(row['problem'])}\n  hint: {row['hint']}")
     if problems:
