@@ -122,7 +122,8 @@ HINTS = {
     "28P01": "Check the password: PGPASSWORD, ~/.pgpass or the database URL.",
     "28000": "Check the user name and the server's pg_hba.conf.",
     "3D000": "Create the database, or name another with --database-url.",
-    "42501": "Connect as a member of the publish_* role for this, or as the owner for migrate.",
+    "42501": "Connect as a member of the publish_* role for this who may read the view, or as the"
+    " owner for migrate.",
     "25006": "Connect to the primary: this server is a standby or the session is read-only.",
     "22003": "Pass a smaller number.",
     "22007": "Write it as PostgreSQL does, such as 2026-02-03 04:05Z or 90 seconds.",

@@ -3,6 +3,7 @@ create or replace function publish.varying(view regclass)
 returns table (problem text, hint text)
 language sql
 stable
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
   with recursive reading as (

@@ -201,6 +201,59 @@ def test_check_finds_a_capture_by_the_wrong_column(film: Connection, run: Run) -
     assert proved["changed"] > 10
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("film_lst",), "Did you mean 'film_list'"),
+        (("nothing.here",), "there is no such view"),
+        (("a.b.c.d",), "improper"),
+        (("stored",), "materialized view"),
+        (("publish.kind",), "pgpublish's own"),
+        (("pg_stat_activity",), "PostgreSQL's own"),
+        (("customer_list", "--key", "nme"), "has no column 'nme'. It has: id, name"),
+        (("customer_list", "--key", "country"), "country is not unique: 12 rows have"),
+        (("by_rating",), "rating is unique, but may be null"),
+        (("customer_list", "--kind", "x" * 201), "a kind is named by"),
+    ],
+)
+def test_bad_input_is_refused_with_what_is_wrong_and_changes_nothing(
+    film: Connection, run: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    film.execute("create materialized view stored as select film_id from film")
+    assert said in " ".join(done(run("publish", *arguments, "--yes"), 1).split())
+    assert one(film, "select count(*) from publish.kind") == 0
+
+
+def test_a_view_that_one_may_not_read_and_a_name_that_is_taken_are_said(
+    film: Connection, run: Run, url: str
+) -> None:
+    film.execute("create role outsider login in role publish_admin")
+    try:
+        theirs = make_conninfo(url, user="outsider")
+        refused = CliRunner().invoke(cli.main, ["--database-url", theirs, "publish", "film_list"])
+        assert "permission denied for view film_list" in done(refused, 1)
+    finally:
+        film.execute("drop role outsider")
+    done(run("publish", "film_cast", "--kind", "film", "--yes"))
+    said = done(run("publish", "film_list", "--kind", "film", "--dry-run"))
+    assert "note: film shows public.film_cast now" in said
+
+
+def test_as_json_the_plan_is_one_object_and_nothing_is_asked(film: Connection, run: Run) -> None:
+    plan = json.loads(done(run("publish", "film_cast", "--json")))
+    assert (plan["view"], plan["key"], plan["rows"]) == ("public.film_cast", ["film_id"], 15)
+    assert plan["sql"][0].startswith("select publish_define(")
+    assert {step["capture"]["source"] for step in plan["steps"]} == {
+        "public.film", "public.film_actor", "public.actor",
+    }  # fmt: skip
+    assert one(film, "select count(*) from publish.kind") == 0
+    refused = run("publish", "overdue", "--json")
+    assert "now()" in json.loads(refused.stdout)["reasons"][0]
+    assert refused.exit_code == 1
+    json.loads(run("publish", "film_cast", "--json", "--yes").stdout)
+    assert len(feed(film, "film_cast")) == 15
+
+
 def problems(result: Result) -> list[tuple[str, str]]:
     return [(row["object"], row["problem"]) for row in map(json.loads, result.stdout.splitlines())]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from threading import Event
 from typing import Any
@@ -23,10 +24,11 @@ from pgpublish.cli.console import (
 from pgpublish.cli.walk import watch
 from pgpublish.database import Connection, call, rows
 from pgpublish.errors import BadArgument, Differs, MissingPart
-from pgpublish.terminal import printable, say
+from pgpublish.terminal import printable, say, say_json
 from pgpublish.walk import Walk
 
 DRAIN_S = 0.5  # between two looks at the walk
+SAME = "Nothing to change: it is captured like this already."
 EMPTY = "publish.nothing"
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -42,48 +44,60 @@ def split(text: str | None) -> list[str] | None:
 @click.option("--key", metavar="COLUMN,…", help="Columns of VIEW that no two rows share.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and its SQL, and change nothing.")
 @yes_option
+@json_option
 @with_connection()
 def publish(
-    conn: Connection, view: str, kind: str | None, key: str | None, dry_run: bool, yes: bool
+    conn: Connection,
+    view: str,
+    kind: str | None,
+    key: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Publish VIEW: capture all tables that it reads.
 
     It finds the key of VIEW, and publishes all rows. It shows a plan first: for each table, how a
     write there finds the keys that it changes, by which index, and about how many they are. If it
     cannot tell, it says why and changes nothing. Run it again after you changed the view: it shows
-    and applies the difference.
+    and applies the difference. --json prints the plan and its SQL as one object, and asks nothing:
+    add --yes to apply it.
     """
     plans, applying, printing = parts()
     name = kind or plans.bare(view)
     plan = plans.make(conn, view, name, split(key))
     before = plans.defined(conn, name)
-    for line in printing.lines(plan):
+    made = [] if plan.reasons else applying.statements(conn, plan, before)
+    if as_json:
+        say_json({**asdict(plan), "sql": made})
+    for line in [] if as_json else printing.lines(plan):
         say(printable(line))
-    if before.view not in (None, plan.view, EMPTY):
-        say(f"\nnote: {name} shows {before.view} now")
+    if before.view not in (None, plan.view, EMPTY) and not as_json:
+        say(f"\nnote: {printable(name)} shows {before.view} now")
     if plan.reasons:
         raise BadArgument(
             f"{plan.view} cannot be published by this command",
-            detail="The reasons are listed above.",
+            detail="The reasons are in the plan.",
             hint="Change the view, or write publish_define and publish_capture by hand.",
         )
-    made = applying.statements(conn, plan, before)
-    say("\n" + (";\n".join(made) + ";" if made else "It is captured like this already."))
-    if dry_run:
+    if not as_json:
+        say("\n" + (";\n".join(made) + ";" if made else SAME))
+    if dry_run or (as_json and not yes):
         return
     if not yes:
         click.confirm("\nPublish it?" if made else "\nPublish its rows again?", abort=True)
     applying.apply(conn, made)
-    follow(conn, name)
+    follow(conn, name, as_json)
     noted = rows(conn, "select * from publish.varying(to_regclass(%s::text))", plan.view)
     known = {row["problem"] for row in noted}  # said with the plan
     found = rows(conn, "select * from public.publish_audit(%s::text)", name)
     problems = [row for row in found if row["problem"] not in known]
     for row in problems:
-        say(f"{printable(row['object'])}: {printable(row['problem'])}\n  hint: {row['hint']}")
+        said = f"{printable(row['object'])}: {printable(row['problem'])}\n  hint: {row['hint']}"
+        say(said, err=as_json)
     if problems:
         raise Differs(f"{len(problems)} problems", hint=f"Then: pgpublish audit {name}")
-    say(f"{name} is published; `pgpublish run` or `drain` keeps it so")
+    say(f"{printable(name)} is published; `pgpublish run` or `drain` keeps it so", err=as_json)
 
 
 def parts() -> tuple[Any, Any, Any]:
@@ -99,7 +113,7 @@ def parts() -> tuple[Any, Any, Any]:
     return plan, applying, printing
 
 
-def follow(conn: Connection, kind: str) -> None:
+def follow(conn: Connection, kind: str, as_json: bool) -> None:
     """Has all rows published, by this session if no other drains, and shows how far it is."""
     with stop_on_signals() as stop:
         asked_at = walk_room.ask(conn, kind)
@@ -109,7 +123,7 @@ def follow(conn: Connection, kind: str) -> None:
             raise SystemExit(1)
         while drain_once(conn) and not stop.is_set():
             pass
-    say(f"published {last.marked:,} keys")
+    say(f"published {last.marked:,} {'key' if last.marked == 1 else 'keys'}", err=as_json)
 
 
 def drained(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Iterator[Walk]:

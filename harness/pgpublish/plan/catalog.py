@@ -112,7 +112,7 @@ class Catalog:
                 raise NotDefined(
                     "there is no such view",
                     detail=f"view {name}",
-                    hint="Name a view of this database, with its schema if it needs one.",
+                    hint=call(self.conn, "select publish.view_hint(%s)", name)[0],
                 )
             columns = tuple(Column(**column) for column in found.pop("columns") or ())
             indexes = tuple(

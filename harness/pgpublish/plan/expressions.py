@@ -225,3 +225,9 @@ def equality(node: object) -> tuple[object, object] | None:
     ):
         return node.lexpr, node.rexpr
     return None
+
+
+def default_name(node: object) -> str:
+    if isinstance(node, ast.ColumnRef) and isinstance(node.fields[-1], ast.String):
+        return str(node.fields[-1].sval)
+    return "?column?"

@@ -43,6 +43,7 @@ def check(
     found = tuples(conn, "select source from publish.captures_of(%s)", kind)
     tables = [str(source) for (source,) in found]
     if not tables:
+        call(conn, "select publish.estimated_keys(%s)", kind)  # says if it is not defined
         raise BadArgument(
             "nothing is captured for this kind",
             detail=f"kind {kind}",

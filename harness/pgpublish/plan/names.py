@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from pglast import ast, enums
 
-from pgpublish.plan.expressions import walk
+from pgpublish.plan.catalog import Catalog
+from pgpublish.plan.expressions import name_of, walk
 from pgpublish.plan.flat import Flat, Value
 
 Columns = dict[str, Value | None]  # "*": there are others, of unknown names
@@ -68,9 +69,12 @@ def is_in(link: ast.SubLink) -> bool:
     return link.subLinkType == enums.SubLinkType.ANY_SUBLINK and names in ([], ["="])
 
 
-def refuse_what_no_trigger_sees(flat: Flat, name: str, relkind: str) -> None:
+def check_table(flat: Flat, name: str, relkind: str) -> None:
+    """Refuses what no trigger sees change."""
     if name.startswith(("pg_catalog.", "information_schema.")):
         flat.refuse(f"{name} is PostgreSQL's own and has no triggers. Leave it out.")
+    elif name.startswith(("publish.", "publish_gate.")):
+        flat.refuse(f"{name} is pgpublish's own: publishing it would never end. Leave it out.")
     elif relkind == "m":
         flat.refuse(
             f"{name} is a materialized view: no trigger sees its refresh. Read the tables that it"
@@ -80,6 +84,17 @@ def refuse_what_no_trigger_sees(flat: Flat, name: str, relkind: str) -> None:
         flat.refuse(f"{name} is not a table of this database: no trigger sees its changes.")
 
 
+def note_sets(node: object, catalog: Catalog, flat: Flat) -> bool:
+    """Whether functions in it return several rows, whose names are kept for the reason."""
+    names = [
+        f"{name_of(part)}()"
+        for part in walk(node, into_queries=False)
+        if isinstance(part, ast.FuncCall) and catalog.function(name_of(part)).many
+    ]
+    flat.several += names
+    return bool(names)
+
+
 def rename(columns: Columns, names: list[str]) -> Columns:
     given = [*names, *list(columns)[len(names) :]]
     return dict(zip(given, columns.values(), strict=True))
@@ -87,9 +102,3 @@ def rename(columns: Columns, names: list[str]) -> Columns:
 
 def mentions(query: object, name: str) -> bool:
     return any(isinstance(n, ast.RangeVar) and n.relname == name for n in walk(query))
-
-
-def default_name(node: object) -> str:
-    if isinstance(node, ast.ColumnRef) and isinstance(node.fields[-1], ast.String):
-        return str(node.fields[-1].sval)
-    return "?column?"

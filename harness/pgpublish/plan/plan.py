@@ -66,9 +66,10 @@ def choose_key(
     proven = proving.candidates(flat)
     names = list(flat.top.outputs)
     if given is None and not proven:
-        flat.refuse(no_key(flat))
+        if not flat.reasons:
+            flat.refuse(no_key(flat))
         return [], 0
-    key = given or proven[0]
+    key = list(dict.fromkeys(given)) if given else proven[0]
     unknown = [name for name in key if name not in names]
     if unknown:
         flat.refuse(f"The view has no column {unknown[0]!r}. It has: {', '.join(names)}.")

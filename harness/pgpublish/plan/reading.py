@@ -7,10 +7,9 @@ from pglast.stream import RawStream
 
 from pgpublish.plan.catalog import Catalog, Relation
 from pgpublish.plan.conditions import Conditions
-from pgpublish.plan.expressions import conjuncts, equality, has_aggregate, name_of, walk
+from pgpublish.plan.expressions import conjuncts, default_name, equality, has_aggregate, walk
 from pgpublish.plan.flat import Block, Flat, Occurrence, Value, quoted
-from pgpublish.plan.names import Names, column_of, default_name, mentions, rename, side
-from pgpublish.plan.names import refuse_what_no_trigger_sees as check_table
+from pgpublish.plan.names import Names, check_table, column_of, mentions, note_sets, rename, side
 
 JOINS = enums.JoinType
 
@@ -116,10 +115,7 @@ class Reader(Conditions):
             scope = self.flat.new_scope(scope)
         block = Block(scope=scope)
         self.sources(select, scope, block)
-        for part in walk(select.targetList, into_queries=False):
-            if isinstance(part, ast.FuncCall) and self.catalog.function(name_of(part)).many:
-                block.many = True
-                self.flat.several.append(f"{name_of(part)}()")
+        block.many = note_sets(select.targetList, self.catalog, self.flat)
         for target in select.targetList or ():
             name = target.name or default_name(target.val)
             if name in block.outputs:  # which only the part of a UNION may have
@@ -208,9 +204,7 @@ class Reader(Conditions):
         self.expressions(item, scope)
         if isinstance(item, ast.RangeTableSample):
             self.flat.refuse("TABLESAMPLE shows other rows each time. Leave it out.")
-        for part in walk(item, into_queries=False):
-            if isinstance(part, ast.FuncCall):
-                self.flat.several.append(f"{name_of(part)}()")
+        note_sets(item, self.catalog, self.flat)
         self.names[alias] = dict.fromkeys([*renamed, alias, "*"])
         return [Block(many=True, scope=scope)]
 

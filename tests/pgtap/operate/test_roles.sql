@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(660);
+select plan(665);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -135,6 +135,7 @@ insert into api values
   ($$select publish.captures_of('article')$$,                 '   a'),
   ($$select publish.count_keys('publish.nothing', '{id}')$$,  '   a'),
   ($$select publish.describe_functions('article')$$,          '   a'),
+  ($$select publish.view_hint('artcle')$$,                    '   a'),
   ($$select publish.varying('article')$$,                     '   a'),
   ($$select publish.is_alone()$$,                             '   a'),
   ($$select publish.unneeded_tables('article')$$,             '   a'),
