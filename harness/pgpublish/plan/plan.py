@@ -67,7 +67,7 @@ def choose_key(
     names = list(flat.top.outputs)
     if given is None and not proven:
         if not flat.reasons:
-            flat.refuse(no_key(flat))
+            flat.refuse(no_key(catalog, flat, view))
         return [], 0
     key = list(dict.fromkeys(given)) if given else proven[0]
     unknown = [name for name in key if name not in names]
@@ -88,7 +88,7 @@ def choose_key(
     return key, total
 
 
-def no_key(flat: Flat) -> str:
+def no_key(catalog: Catalog, flat: Flat, view: str) -> str:
     but_for_nulls = proving.candidates(flat, nulls=True)
     if but_for_nulls:
         shown = ", ".join(but_for_nulls[0])
@@ -101,7 +101,15 @@ def no_key(flat: Flat) -> str:
             f"{flat.several[0]} makes several rows of one, and nothing says which is which. Keep"
             " them together in one row (array_agg), or store them in a table with a key."
         )
-    shown = proving.hidden_key(flat) or "a primary key or all that it groups by"
+    hidden = proving.hidden_key(flat)
+    for names in [] if hidden else proving.likely(flat)[:3]:
+        total, distinct, nulls = catalog.count(view, names)
+        if total == distinct > 1 and not nulls:
+            return (
+                f"No columns are known to be unique. In the {total:,} rows that are there"
+                f" {', '.join(names)} is. If it always is: --key {','.join(names)}"
+            )
+    shown = hidden or "a primary key or all that it groups by"
     return (
         f"No columns are known to be unique and never null. Let the view show {shown}, or name the"
         " columns that are: --key COLUMN,…"
@@ -149,7 +157,7 @@ def of_one_table(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> dic
         total, distinct, nulls = catalog.count(view, names)
         table = bare(flat.occurrence(number).relation.name)
         found[table + (" once more" if table in found else "")] = (
-            names if total == distinct and not nulls else []
+            names if total == distinct > 1 and not nulls else []
         )
     return found
 

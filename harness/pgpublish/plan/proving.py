@@ -12,11 +12,7 @@ def candidates(flat: Flat, nulls: bool = False) -> list[list[str]]:
     them."""
     block = flat.top
     shown: list[list[str]] = [named(flat, block.by)] if block.by else []
-    needed = flat.around(block.scope)
-    for occurrence in flat.occurrences:
-        if occurrence.scope in needed:
-            for unique in occurrence.relation.unique:
-                shown.append(named(flat, [flat.column(occurrence.number, c) for c in unique]))
+    shown += likely(flat)
     shown += [named(flat, s.by) for s in sources(block) if isinstance(s, Block) and s.by]
     shown += [[name] for name, value in block.outputs.items() if value is not None]
     if block.parts:
@@ -31,6 +27,18 @@ def candidates(flat: Flat, nulls: bool = False) -> list[list[str]]:
             if least not in found:
                 found.append(least)
     return sorted(found, key=len)
+
+
+def likely(flat: Flat) -> list[list[str]]:
+    """Columns of the view that show all of a table's unique index."""
+    needed = flat.around(flat.top.scope)
+    shown = [
+        named(flat, [flat.column(occurrence.number, c) for c in unique])
+        for occurrence in flat.occurrences
+        if occurrence.scope in needed
+        for unique in occurrence.relation.unique
+    ]
+    return [list(names) for names in dict.fromkeys(map(tuple, shown)) if names]
 
 
 def hidden_key(flat: Flat) -> str | None:

@@ -164,7 +164,7 @@ class Reader(Conditions):
         if partitions and not self.peers(select, block, partitions):
             self.flat.refuse(
                 "A window function: a change of one row may change all of its window's. Partition"
-                " each window by one column that is NOT NULL."
+                " all windows by one column that is NOT NULL."
             )
 
     def peers(self, select: ast.SelectStmt, block: Block, partitions: list[list[ast.Node]]) -> bool:
