@@ -186,9 +186,7 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
         reconnect(
             database,
             stop,
-            lambda conn: drain_room.run(
-                conn, stop, batch=batch, report=report, warn=log
-            ),
+            lambda conn: drain_room.run(conn, stop, batch=batch, report=report, warn=log),
         )
 
 

@@ -94,9 +94,7 @@ def deliver(
 @batch_option
 @json_option
 @click.pass_obj
-def run_command(
-    database: Database, threads: int, batch: int, as_json: bool
-) -> None:
+def run_command(database: Database, threads: int, batch: int, as_json: bool) -> None:
     """Drain, deliver and maintain in one process.
 
     Until SIGTERM. It suits small installations; larger ones run `drain` and `deliver` apart.
@@ -104,9 +102,7 @@ def run_command(
     with database.server(), stop_on_signals() as stop:
         database.require_current(stop)
         drained: list[BaseException] = []
-        thread = Thread(
-            target=_drain, args=(database, stop, drained, batch), daemon=True
-        )
+        thread = Thread(target=_drain, args=(database, stop, drained, batch), daemon=True)
         thread.start()
         try:
             room.run(
@@ -124,9 +120,7 @@ def run_command(
             raise drained[0]
 
 
-def _drain(
-    database: Database, stop: Event, failed: list[BaseException], batch: int
-) -> None:
+def _drain(database: Database, stop: Event, failed: list[BaseException], batch: int) -> None:
     try:
         reconnect(
             database,
