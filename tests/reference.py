@@ -36,7 +36,7 @@ BEGINNING = """# Reference
 
 Every public function with its arguments, its result and who may call it, as the catalog has them;
 `make docs` renews this page. What the errors mean: [errors.md](errors.md). The commands:
-[commands.md](commands.md). The words: [../sql/README.md](../sql/README.md).
+[commands.md](commands.md). The words: [glossary.md](glossary.md).
 """
 FUNCTIONS = """
 select p.proname, pg_get_function_arguments(p.oid) as arguments,

@@ -23,7 +23,7 @@ as $$
       from reading r
       join pg_rewrite w on w.ev_class = r.oid and w.ev_type = '1'
      cross join lateral regexp_matches(
-       w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid) (\d+)', 'g') as m (match)
+       w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid) ([0-9]+)', 'g') as m (match)
       join pg_proc p on p.oid = m.match[1]::oid
       join pg_namespace n on n.oid = p.pronamespace
   )
