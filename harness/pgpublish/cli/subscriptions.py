@@ -169,7 +169,7 @@ def subscribe(
     try:
         sinks.check(sink, made_of)
     except PublishError as error:  # it may work where the worker is, or later
-        log(f"{name} cannot work from here: {error.message}; {error.detail}")
+        log(f"{name} cannot work from here: {error.message}; {error.detail} {error.hint}")
 
 
 def command(
