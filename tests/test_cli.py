@@ -189,6 +189,27 @@ def test_a_refused_argument_exits_1_with_a_hint(
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["define", "x", "nosuch"], ["capture", "thing", "nosuch"],
+        ["define", "x", "--validator", "nosuch(jsonb)"], ["define", "x", "--retention", "soon"],
+        ["enqueue", "thing", "1", "--available-at", "soon"], ["drain", "--retention", "soon"],
+    ],
+)  # fmt: skip
+def test_what_the_server_itself_refuses_has_a_hint_too(
+    run: Callable[..., Result], things: Connection, arguments: list[str]
+) -> None:
+    assert_one_line_and_a_hint(run(*arguments), 1)
+
+
+def test_a_file_that_cannot_be_made_is_no_traceback(run: Callable[..., Result]) -> None:
+    result = CliRunner().invoke(cli.main, ["demo", "--keep", "/proc/x"])
+    assert (result.exit_code, result.stderr) == (
+        1, "pgpublish: No such file or directory\n  /proc/x\n",
+    )  # fmt: skip
+
+
 def test_wrong_usage_exits_2(run: Callable[..., Result]) -> None:
     assert run("drain", "--batch", "0").exit_code == 2
     assert run("backfill").exit_code == 2

@@ -16,7 +16,8 @@ from helpers import one
 from test_docs import every_command
 
 from pgpublish import cli
-from pgpublish.cli.console import SECTIONS, show_rows, span
+from pgpublish.cli.console import SECTIONS
+from pgpublish.cli.tables import show_rows, span
 from pgpublish.terminal import finish, progress_bar
 
 WORDS = [path for path in every_command(cli.main) if path]

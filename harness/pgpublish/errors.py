@@ -124,6 +124,8 @@ HINTS = {
     "3D000": "Create the database, or name another with --database-url.",
     "42501": "Connect as a member of the publish_* role for this who may read the view, or as the"
     " owner for migrate.",
+    "42P01": "Is it in this database? Name its schema too, as in public.article_feed.",
+    "42883": "Is it in this database? Name its arguments too, as in check_note(jsonb).",
     "25006": "Connect to the primary: this server is a standby or the session is read-only.",
     "22003": "Pass a smaller number.",
     "22007": "Write it as PostgreSQL does, such as 2026-02-03 04:05Z or 90 seconds.",

@@ -42,15 +42,13 @@ from pgpublish.cli.console import (
     Commands,
     Database,
     batch_option,
-    cell,
     json_option,
     log,
-    plain,
     reconnect,
     stop_on_signals,
-    terminal_width,
     with_connection,
 )
+from pgpublish.cli.tables import cell, plain, terminal_width
 from pgpublish.database import Connection
 from pgpublish.errors import CursorInvalid, Locked, MissingPart
 from pgpublish.resources import SqlFile

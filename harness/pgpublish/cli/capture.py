@@ -11,13 +11,8 @@ import click
 
 from pgpublish import exact, jobs
 from pgpublish import verify as verify_room
-from pgpublish.cli.console import (
-    done,
-    json_option,
-    show_rows,
-    stop_on_signals,
-    with_connection,
-)
+from pgpublish.cli.console import done, json_option, stop_on_signals, with_connection
+from pgpublish.cli.tables import show_rows
 from pgpublish.database import Connection, rows
 from pgpublish.errors import Differs, NotDefined
 from pgpublish.jobs import Job

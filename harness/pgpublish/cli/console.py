@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
+from errno import EPIPE
 from functools import wraps
 from threading import Event
 from types import FrameType
@@ -18,9 +16,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 import psycopg
-from tabulate import tabulate
 
-from pgpublish import embedded, exact, migrate
+from pgpublish import embedded, migrate
 from pgpublish.cli import config
 from pgpublish.database import Connection, connect, session_is_over, worker_session
 from pgpublish.errors import BadArgument, OutputClosed, PublishError, translate
@@ -91,6 +88,10 @@ class Commands(click.Group):
                     hint="Write it in UTF-8.",
                 )
             )
+        except OSError as error:
+            if error.errno == EPIPE:
+                raise
+            fail(PublishError(error.strerror or str(error), detail=error.filename))
 
 
 def fail(error: PublishError) -> None:
@@ -178,6 +179,7 @@ batch_option = click.option(
     "--batch",
     type=click.IntRange(1, 100_000),
     envvar="PGPUBLISH_BATCH",
+    show_envvar=True,
     default=500,
     show_default=True,
     help="Rows in one transaction, at most.",
@@ -212,88 +214,9 @@ def log(message: str) -> None:
     say(f"{at} {printable(message)}", err=True)
 
 
-def terminal_width(otherwise: int = 100_000) -> int:
-    """In columns; otherwise: of a pipe or a file, which can hold whole lines."""
-    return shutil.get_terminal_size((otherwise, 24)).columns
-
-
-def plain(value: object) -> object:
-    """A value of JSON's types; intervals in seconds."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if value is None or isinstance(value, int | float | str | dict | list | Decimal):
-        return value
-    return str(value)
-
-
-def cell(value: object) -> object:
-    """A value for people: a time in the local zone, a span with its unit."""
-    if isinstance(value, dict | list):
-        return exact.dumps(value, ascii_only=False)
-    if isinstance(value, timedelta):
-        return span(value)
-    if isinstance(value, datetime):
-        return value.astimezone().isoformat(" ", "seconds")
-    return printable(value) if isinstance(value, str) else plain(value)
-
-
-def span(value: timedelta) -> str:
-    """Like 3.2 ms, 1.50 s, 12 min, 3 h or 9 d."""
-    seconds = value.total_seconds()
-    if seconds < 1:
-        return f"{seconds * 1000:.1f} ms"
-    if seconds < 120:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
-    length, unit = next(
-        u for u in ((86_400, "d"), (3_600, "h"), (60, "min")) if seconds >= 2 * u[0]
-    )
-    return f"{seconds / length:.0f} {unit}"
-
-
 def done(as_json: bool, said: str, **facts: Any) -> None:
     """What a command that prints no rows says at its end."""
     if as_json:
         say_json(facts)
     else:
         say(printable(said))
-
-
-def show_rows(rows: Sequence[dict[str, Any]], as_json: bool, *, none: str) -> None:
-    """Rows as a table people can read, or as one JSON object a line; none: what to say without.
-
-    A table that is too wide, for 80 columns where there is no terminal, is shown as records.
-    """
-    if as_json:
-        for row in rows:
-            say_json({name: plain(value) for name, value in row.items()})
-    elif rows:
-        cells = [["-" if v is None else cell(v) for v in row.values()] for row in rows]
-        table = tabulate(cells, headers=list(rows[0]), tablefmt="simple", disable_numparse=True)
-        width = terminal_width(80)
-        if max(map(len, table.splitlines())) <= width:
-            say(table)
-        else:
-            say("\n\n".join(record(list(rows[0]), values, width) for values in cells))
-    else:
-        say(none, err=True)
-
-
-def record(names: Sequence[str], values: Sequence[object], width: int) -> str:
-    """A line for each value, and more where it does not fit."""
-    indent = max(map(len, names)) + 2
-    return "\n".join(
-        textwrap.fill(
-            str(value) or "-",
-            max(width, indent + 20),
-            initial_indent=name.ljust(indent),
-            subsequent_indent=" " * indent,
-            break_on_hyphens=False,
-        )
-        for name, value in zip(names, values, strict=True)
-    )
-
-
-def short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

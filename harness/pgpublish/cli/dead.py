@@ -7,14 +7,8 @@ from typing import Any
 import click
 
 from pgpublish import jobs
-from pgpublish.cli.console import (
-    done,
-    json_option,
-    log,
-    show_rows,
-    stop_on_signals,
-    with_connection,
-)
+from pgpublish.cli.console import done, json_option, log, stop_on_signals, with_connection
+from pgpublish.cli.tables import show_rows
 from pgpublish.database import Connection, call, rows, watch
 from pgpublish.deliver import redrive_job
 

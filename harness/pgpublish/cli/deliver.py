@@ -27,6 +27,7 @@ threads_option = click.option(
     "--threads",
     type=click.IntRange(1, 100),
     envvar="PGPUBLISH_THREADS",
+    show_envvar=True,
     default=4,
     show_default=True,
     help="Lanes delivered at the same time.",

@@ -12,16 +12,9 @@ from tabulate import tabulate
 from pgpublish import exact
 from pgpublish import jobs as room
 from pgpublish.cli import schedules
-from pgpublish.cli.console import (
-    cell,
-    done,
-    json_option,
-    plain,
-    short,
-    show_rows,
-    with_connection,
-)
+from pgpublish.cli.console import done, json_option, with_connection
 from pgpublish.cli.progress import last_error, part
+from pgpublish.cli.tables import cell, plain, short, show_rows
 from pgpublish.cli.watch import watch
 from pgpublish.cli.work import work
 from pgpublish.database import Connection

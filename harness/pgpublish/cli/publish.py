@@ -173,7 +173,7 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
     show_default=True,
     help="A higher one publishes every key again.",
 )
-@click.option("--validator", metavar="FUNCTION", help="A function (jsonb) returns boolean.")
+@click.option("--validator", metavar="FUNCTION", help="Returns boolean, as in check_note(jsonb).")
 @click.option(
     "--retention",
     metavar="INTERVAL",

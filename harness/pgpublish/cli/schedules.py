@@ -8,7 +8,8 @@ from typing import Literal
 import click
 
 from pgpublish import jobs as room
-from pgpublish.cli.console import done, json_option, plain, show_rows, with_connection
+from pgpublish.cli.console import done, json_option, with_connection
+from pgpublish.cli.tables import plain, show_rows
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument
 

@@ -11,7 +11,8 @@ from typing import Any, LiteralString
 import click
 
 from pgpublish import sinks
-from pgpublish.cli.console import done, json_option, log, short, show_rows, with_connection
+from pgpublish.cli.console import done, json_option, log, with_connection
+from pgpublish.cli.tables import short, show_rows
 from pgpublish.database import Connection, call, rows
 from pgpublish.deliver import register_sink
 from pgpublish.errors import PublishError

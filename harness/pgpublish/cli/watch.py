@@ -9,16 +9,10 @@ from typing import Any
 import click
 
 from pgpublish import jobs as room
-from pgpublish.cli.console import (
-    Database,
-    json_option,
-    plain,
-    reconnect,
-    show_rows,
-    stop_on_signals,
-)
+from pgpublish.cli.console import Database, json_option, reconnect, stop_on_signals
 from pgpublish.cli.progress import last_error, progress
 from pgpublish.cli.seconds import Seconds
+from pgpublish.cli.tables import plain, show_rows
 from pgpublish.database import Connection
 from pgpublish.terminal import clear, json_line, printable, say
 
