@@ -194,7 +194,7 @@ def test_a_refused_argument_exits_1_with_a_hint(
     [
         ["define", "x", "nosuch"], ["capture", "thing", "nosuch"],
         ["define", "x", "--validator", "nosuch(jsonb)"], ["define", "x", "--retention", "soon"],
-        ["enqueue", "thing", "1", "--available-at", "soon"], ["drain", "--retention", "soon"],
+        ["enqueue", "thing", "1", "--available-at", "soon"],
     ],
 )  # fmt: skip
 def test_what_the_server_itself_refuses_has_a_hint_too(
