@@ -239,6 +239,21 @@ def test_a_view_that_one_may_not_read_and_a_name_that_is_taken_are_said(
     assert "note: film shows public.film_cast now" in said
 
 
+def test_a_view_that_row_security_hides_from_the_drain_ends_the_command_with_why(
+    film: Connection, run: Run
+) -> None:
+    film.execute(
+        "create role seller; grant create on schema public to seller; set role seller;"
+        "create table secret (id int primary key); alter table secret enable row level security;"
+        "alter table secret force row level security; create policy p on secret using (true);"
+        "create view secrets as select id from secret; reset role"
+    )
+    try:
+        assert "row-level security" in done(run("publish", "secrets", "--yes"), 1)
+    finally:
+        film.execute("drop owned by seller cascade; drop role seller")
+
+
 def test_as_json_the_plan_is_one_object_and_nothing_is_asked(film: Connection, run: Run) -> None:
     plan = json.loads(done(run("publish", "film_cast", "--json")))
     assert (plan["view"], plan["key"], plan["rows"]) == ("public.film_cast", ["film_id"], 15)

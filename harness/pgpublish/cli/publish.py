@@ -29,6 +29,7 @@ from pgpublish.walk import Walk
 
 DRAIN_S = 0.5  # between two looks at the walk
 SAME = "Nothing to change: it is captured like this already."
+ATTEMPTS = 2  # of a page of the walk
 EMPTY = "publish.nothing"
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -129,6 +130,12 @@ def follow(conn: Connection, kind: str, as_json: bool) -> None:
 def drained(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Iterator[Walk]:
     for walk in walk_room.follow(conn, kind, asked_at, stop):
         yield walk
+        if walk.message and walk.attempts >= ATTEMPTS:
+            raise BadArgument(
+                "its rows cannot be published",
+                detail=walk.message,
+                hint=f"Correct the view; the walk is retried. See: pgpublish audit {kind}",
+            )
         end = time.monotonic() + DRAIN_S
         while time.monotonic() < end and not stop.is_set() and drain_once(conn):
             pass
