@@ -257,7 +257,7 @@ def test_a_view_that_row_security_hides_from_the_drain_ends_the_command_with_why
 def test_as_json_the_plan_is_one_object_and_nothing_is_asked(film: Connection, run: Run) -> None:
     plan = json.loads(done(run("publish", "film_cast", "--json")))
     assert (plan["view"], plan["key"], plan["rows"]) == ("public.film_cast", ["film_id"], 15)
-    assert plan["sql"][0].startswith("select publish_define(")
+    assert plan["sql"][0].startswith("select public.publish_define(")
     assert {step["capture"]["source"] for step in plan["steps"]} == {
         "public.film", "public.film_actor", "public.actor",
     }  # fmt: skip
