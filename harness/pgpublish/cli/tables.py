@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,7 +17,10 @@ from pgpublish.terminal import printable, say, say_json
 
 def terminal_width(otherwise: int = 100_000) -> int:
     """In columns; otherwise: of a pipe or a file, which can hold whole lines."""
-    return shutil.get_terminal_size((otherwise, 24)).columns
+    try:
+        return os.get_terminal_size().columns or otherwise
+    except OSError:
+        return otherwise
 
 
 def plain(value: object) -> object:
