@@ -10,6 +10,8 @@ create table publish.kind (
   validator text,
   retention interval,
   digest text,
+  settings jsonb not null default '{}',
+  former text[] not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint kind_pkey primary key (kind),
@@ -42,6 +44,10 @@ comment on column publish.kind.digest is
   'publish.view_digest of the view as the kind was defined first, before any walk.';
 comment on column publish.kind.retention is
   'Payload kinds: rows last published longer ago are pruned. Projected kinds: tombstones only.';
+comment on column publish.kind.former is
+  'Names that it had: marks of transactions and triggers that still use them are its own.';
+comment on column publish.kind.settings is
+  'What publish_set set for this kind, by name: text, as in publish.setting.value.';
 
 create table publish.projection (
   kind text not null,

@@ -101,12 +101,14 @@ create table publish.deferred (
   first_failed_at timestamptz,
   last_failed_at timestamptz,
   constraint deferred_pkey primary key (deferred_id),
-  constraint reason_is_known check (reason in ('scheduled', 'locked', 'failed')),
+  constraint reason_is_known check (reason in ('scheduled', 'locked', 'failed', 'off')),
   constraint a_failure_has_a_sqlstate check ((reason = 'failed') = (sqlstate is not null)),
   constraint source_id_is_indexable check (octet_length(source_id) between 1 and 2000)
 );
 create unique index deferred_failed_idx
   on publish.deferred (kind, source_id, coalesce(lookup_id, 0)) where reason = 'failed';
+create unique index deferred_off_idx
+  on publish.deferred (kind, source_id, coalesce(lookup_id, 0)) where reason = 'off';
 create index deferred_due_at_idx on publish.deferred (due_at)
   where sqlstate is distinct from '57014';
 create index deferred_slow_idx on publish.deferred (due_at) where sqlstate = '57014';
@@ -121,7 +123,8 @@ comment on column publish.deferred.source_id is 'As a mark has it.';
 comment on column publish.deferred.due_at is 'A drain takes it no sooner.';
 comment on column publish.deferred.reason is
   'scheduled: enqueued with available_at. locked: a table was being replaced. failed: the key '
-  'could not be projected, or a drain did not get through with it (sqlstate 57014).';
+  'could not be projected, or a drain did not get through with it (sqlstate 57014). off: the '
+  'kind''s setting publishing is off.';
 comment on column publish.deferred.payload_no is
   'Of a failed payload, which keeps its place; null: a payload is numbered when it is due.';
 comment on column publish.deferred.enqueued_at is 'When the mark was made; null: due_at counts.';
@@ -130,6 +133,8 @@ comment on column publish.deferred.sqlstate is 'Of the last failure.';
 comment on column publish.deferred.message is 'Of the last failure.';
 comment on index publish.deferred_failed_idx is
   'One row for a key that fails; the drain''s look for keys that went through.';
+comment on index publish.deferred_off_idx is
+  'publish.put_off, called by the drain: one row for a key, however often it is written meanwhile.';
 comment on index publish.deferred_due_at_idx is 'The drain''s look for other due marks.';
 comment on index publish.deferred_lookup_idx is
   'publish_verify: whether a lookup of the kind failed, so that all its keys may be waiting.';

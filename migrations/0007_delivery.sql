@@ -28,6 +28,7 @@ create table publish.subscription (
   lease interval not null,
   key boolean not null,
   rate numeric,
+  filter text,
   on_reset text not null,
   give_up_after interval not null,
   base bigint,
@@ -74,6 +75,8 @@ comment on column publish.subscription.backoff_min is 'Upper limit of the wait a
 comment on column publish.subscription.backoff_max is
   'Upper limit of a change''s wait. A lane waits a minute at most.';
 comment on column publish.subscription.key is 'Messages carry the source key.';
+comment on column publish.subscription.filter is
+  'SQL over payload; where it is not true, a deletion is sent, or nothing. Null: all is sent.';
 comment on column publish.subscription.rate is 'Changes a second, at most; null: no limit.';
 comment on column publish.subscription.on_reset is
   'What happens after a promotion or a restore to a point in time, which may have lost changes '

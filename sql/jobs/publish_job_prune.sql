@@ -2,10 +2,7 @@
 -- One that recurs under its id never gets old, its errors do.
 -- One prunes at a time: errors go in one order and jobs, with the errors they have, in another. Who
 -- finds another at it does not wait.
-create or replace function public.publish_job_prune(
-  retention interval default null,
-  batch int default 10000
-) returns int
+create or replace function public.publish_job_prune(batch int default 10000) returns int
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -14,20 +11,10 @@ set enable_bitmapscan = off
 set jit = off
 as $$
 declare
-  v_retention interval := coalesce(publish_job_prune.retention, publish.job_retention());
-  v_before timestamptz;
+  v_before timestamptz := clock_timestamp() - publish.setting_of('job_retention')::interval;
   v_pruned int;
 begin
-  if publish_job_prune.retention not between interval '0' and interval '1000 years'
-     or coalesce(publish_job_prune.batch, 0) < 1 then
-    raise exception 'retention must be 0 to 1000 years, and batch 1 or more' using
-      errcode = 'PT400',
-      detail = format('retention %s, batch %s',
-                      coalesce(publish_job_prune.retention::text, 'null'),
-                      coalesce(publish_job_prune.batch::text, 'null')),
-      hint = 'Leave them out for publish.job_retention and 10000 jobs.';
-  end if;
-  v_before := clock_timestamp() - v_retention;
+  perform publish.check_batch(publish_job_prune.batch);
   if not pg_try_advisory_xact_lock(1886741100, 2) then
     return 0;
   end if;
@@ -57,10 +44,10 @@ begin
   return v_pruned;
 end
 $$;
-comment on function public.publish_job_prune(interval, int) is
-  'Removes jobs that succeeded, or were ignored, longer ago than retention (default: '
-  'publish.job_retention), with their errors, at most batch, and returns how many; also errors as '
-  'old as that of jobs that succeeded since, at most batch. 0 also while another transaction has '
-  'advisory lock (1886741100, 2): it prunes. Errors: PT400 bad argument.';
-revoke all on function public.publish_job_prune(interval, int) from public;
-grant execute on function public.publish_job_prune(interval, int) to publish_worker, publish_admin;
+comment on function public.publish_job_prune(int) is
+  'Removes jobs that succeeded, or were ignored, longer ago than the setting job_retention, with '
+  'their errors, at most batch, and returns how many; also errors as old as that of jobs that '
+  'succeeded since, at most batch. 0 also while another transaction has advisory lock '
+  '(1886741100, 2): it prunes. Errors: PT400 bad batch.';
+revoke all on function public.publish_job_prune(int) from public;
+grant execute on function public.publish_job_prune(int) to publish_worker, publish_admin;

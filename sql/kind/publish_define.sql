@@ -61,7 +61,7 @@ comment on function public.publish_define(text, regclass, text[], int, regproced
   'another view, key or schema_version has the drain walk every key of a projected kind. '
   'validator: a function (jsonb) returns boolean. retention: of a payload kind, rows last '
   'published longer ago are pruned; of a projected kind, only tombstones older than this (default: '
-  'tombstone_retention of publish_maintain), because what the view shows stays published. '
+  'the setting tombstone_retention), because what the view shows stays published. '
   'Errors: PT400 bad argument, missing column, or a view that cannot be read in key order.';
 revoke all on function public.publish_define(text, regclass, text[], int, regprocedure, interval)
   from public;

@@ -1,7 +1,10 @@
--- Called under the drain's lock. The floors move in the same transaction as the rows go. Of a
--- projected kind only tombstones go: what its view shows stays published, and a later deletion
--- reaches those who read it.
-create or replace function publish.prune(batch int, tombstone_retention interval) returns int
+-- Called under the drain's lock. The floors move in the same transaction as the rows go.
+create or replace function publish.prune(
+  batch int,
+  out pruned int,
+  out forced int,
+  out held text[]
+)
 language plpgsql
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -9,46 +12,20 @@ set enable_sort = off
 set enable_incremental_sort = off
 set jit = off
 as $$
-declare
-  v_now timestamptz := clock_timestamp();
-  v_pruned int;
 begin
-  with kind as (
-    select k.kind, case when k.view is null then v_now - k.retention end as expired_at,
-           v_now - coalesce(case when k.view is not null then k.retention end,
-                            prune.tombstone_retention) as tombstone_expired_at
-      from publish.kind k
+  with due as materialized (
+    select d.* from publish.due_rows(prune.batch) d
   ),
-  old as (
-    (select p.ctid
-       from kind k
-      cross join lateral (
-        select p.ctid, p.rev
-          from publish.published p
-         where p.deleted and p.kind = k.kind and p.updated_at < k.tombstone_expired_at
-         order by p.updated_at
-         limit prune.batch
-      ) p
-      order by p.rev
-      limit prune.batch)
-    union
-    -- updated_at rises with rev: only the oldest rows are looked at.
-    (select p.ctid
-       from kind k
-      cross join lateral (
-        select p.ctid, p.rev, p.updated_at
-          from publish.published p
-         where (p.kind, p.rev) > (k.kind, 0) and p.kind <= k.kind
-         order by p.kind, p.rev
-         limit prune.batch
-      ) p
-      where k.expired_at is not null and p.updated_at < k.expired_at
-      order by p.rev
-      limit prune.batch)
+  doomed as materialized (
+    select d.place, d.is_unread
+      from due d
+     where d.is_forced or not d.is_unread
+     order by d.rev
+     limit prune.batch
   ),
   gone as (
     delete from publish.published p
-     where p.ctid = any (array(select o.ctid from old o))
+     where p.ctid = any (array(select d.place from doomed d))
     returning p.kind, p.rev
   ),
   by_kind as (
@@ -60,12 +37,17 @@ begin
       from by_kind b
      where b.floor > coalesce(publish.floor_of(array[b.kind]), 0)
   )
-  select coalesce(sum(b.pruned), 0) into v_pruned from by_kind b;
-  return v_pruned;
+  select (select coalesce(sum(b.pruned), 0) from by_kind b),
+         (select count(*) from doomed d where d.is_unread),
+         array(select format('old rows of %s: %s', d.kind, min(d.reader))
+                 from due d
+                where d.is_unread and not d.is_forced
+                group by d.kind
+                order by d.kind)
+    into prune.pruned, prune.forced, prune.held;
 end
 $$;
-comment on function publish.prune(int, interval) is
-  'Removes tombstones older than tombstone_retention (of a projected kind with a retention: than '
-  'that), and rows of payload kinds older than the kind''s retention, at most batch of each; '
-  'returns how many.';
-revoke all on function publish.prune(int, interval) from public;
+comment on function publish.prune(int) is
+  'Removes rows of the feed whose retention is over, oldest first, at most batch: how many; how '
+  'many of them a subscription had not read; and what such subscriptions hold back.';
+revoke all on function publish.prune(int) from public;

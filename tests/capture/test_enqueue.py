@@ -103,7 +103,7 @@ def test_a_payload_that_no_reader_could_take_is_refused(db):
             assert error.value.sqlstate == "PT422", payload[:40]
         else:
             db.execute(query)
-    db.execute("set publish.max_payload = '1kB'")
+    db.execute("select publish_set('max_payload', '1kB')")
     with pytest.raises(psycopg.Error) as error:
         enqueue(db, "note", "1", json.dumps("x" * 1100))
     assert error.value.sqlstate == "PT422"

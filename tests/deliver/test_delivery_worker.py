@@ -337,7 +337,9 @@ def test_a_subscription_below_the_floor_says_so_and_the_others_go_on(
         db.execute("select publish_pause('old')")
         enqueue(db, "note", "2", '"x"')
         drain_all(db)
-        db.execute("select publish_maintain(tombstone_retention => '0')")
+        db.execute("select publish_set('tombstone_retention', '0')")
+        db.execute("select publish_set('hold_limit', '0')")
+        db.execute("select publish_maintain()")
         db.execute("select publish_resume('old')")
         hook(db, endpoint, "new", options={"source": "/new"})
         with working(url) as (_, warnings):

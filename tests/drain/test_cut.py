@@ -100,7 +100,7 @@ def test_a_batch_ends_at_64_mb_of_payload_also_if_it_is_stored_compressed(db):
 
 
 def test_a_payload_larger_than_that_is_a_batch_of_its_own(db):
-    db.execute("set publish.max_payload = '128MB'")
+    db.execute("select publish_set('max_payload', '128MB')")
     db.execute("select publish_enqueue('note', 'a', to_jsonb(repeat('x', 65 * 1024 * 1024)))")
     enqueue(db, "note", "b", "1")
     assert one(db, READ) == 1

@@ -175,7 +175,7 @@ CALLS = {
         "update publish.published set updated_at = '2000-01-01'"
         " where rev in (select p.rev from publish.published p"
         "                where p.kind = 'event' order by p.rev limit 10)",
-        "select publish.prune(10, '30 days')", 10,
+        "select publish.prune(10)", 10,
     ),
 }  # fmt: skip
 

@@ -286,12 +286,12 @@ def test_a_payload_that_failed_is_not_replaced_by_one_before_it_that_commits_lat
     late = connect(autocommit=False)
     enqueue(late, "note", "x", '"older"')
     enqueue(db, "note", "x", one(db, "select jsonb_agg(n)::text from generate_series(1, 5000) n"))
-    db.execute("set publish.max_payload = '10kB'")
+    db.execute("select publish_set('max_payload', '10kB')")
     assert drain(db).quarantined == 1
     late.commit()
     drain_all(db)
     assert feed(db, "note") == {"x": "older"}
-    db.execute("reset publish.max_payload")
+    db.execute("select publish_set('max_payload')")
     assert one(db, "select publish_retry('note')") == 1
     drain_all(db)
     assert feed(db, "note") == {"x": list(range(1, 5001))}

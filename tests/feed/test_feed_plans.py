@@ -23,7 +23,7 @@ QUERIES: dict[str, LiteralString] = {
     "changes of a small kind": "select * from publish_changes(%(since)s, 10, '{small}', %(since)s)",
     "changes of kinds": "select * from publish_changes(%(since)s, 10, '{small,event}', %(since)s)",
     "page": "select publish_page(%(since)s::text, 10)",
-    "prune": "select publish.prune(10, '30 days')",
+    "prune": "select publish.prune(10)",
 }
 
 

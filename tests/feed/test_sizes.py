@@ -36,7 +36,11 @@ def test_a_row_of_too_much_text_is_set_aside_and_the_others_are_published(connec
 
 def test_a_setting_cannot_allow_what_no_page_can_carry(connect):
     db = connect()
-    db.execute("select publish_define('note'); set publish.max_payload = '1000GB'")
+    db.execute("select publish_define('note')")
+    with pytest.raises(psycopg.errors.DatabaseError) as refused:
+        db.execute("select publish_set('max_payload', '129MB')")
+    assert refused.value.sqlstate == "PT400"
+    db.execute("select publish_set('max_payload', '128MB')")
     with pytest.raises(psycopg.errors.DatabaseError) as refused:
         db.execute("select publish_enqueue('note', '1', to_jsonb(repeat('x', 200000000)))")
     assert refused.value.sqlstate == "PT422"

@@ -226,7 +226,8 @@ def test_it_removes_old_jobs_in_passes_until_none_is_left(
     )
     monkeypatch.setattr(worker_room, "PRUNE", 2)
     jobs.HANDLERS.setdefault("nothing", lambda conn, job: None)
-    stop, conn = Event(), connect(options="-c publish.job_retention=7days")
+    db.execute("select publish_set('job_retention', '7 days')")
+    stop, conn = Event(), connect()
     with jobs.heart(lambda: open_connection(url)) as beating:
         began = begin(
             lambda: jobs.work(conn, ["nothing"], stop, beating=beating, clock=lambda: 0.0)

@@ -19,7 +19,7 @@ def test_a_bad_retention_is_refused(connect, retention):
     state = refused(db, "select publish_define('note', retention => %s::interval)", retention)
     assert state == "PT400"
     if retention != "0":
-        state = refused(db, "select publish_maintain(10, %s::interval)", retention)
+        state = refused(db, "select publish_set('tombstone_retention', %s)", retention)
         assert state == "PT400"
 
 
@@ -27,4 +27,5 @@ def test_a_bad_retention_is_refused(connect, retention):
 def test_a_sane_one_prunes_without_an_error(connect, retention):
     db = connect()
     db.execute("select publish_define('note', retention => %s::interval)", [retention])
-    assert one(db, "select rows_pruned from publish_maintain(10, %s::interval)", retention) == 0
+    assert one(db, "select publish_set('tombstone_retention', %s)::interval", retention)
+    assert one(db, "select rows_pruned from publish_maintain(10)") == 0

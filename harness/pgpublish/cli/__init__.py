@@ -1,8 +1,8 @@
 """The command. Data goes to stdout, everything else to stderr.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 the schema is missing or
-of another version, 5 another session holds the lock, 6 verify or
-audit found something, 7 deliver --once could not deliver everything.
+of another version, 5 another session holds the lock, 6 verify,
+audit or doctor found something, 7 deliver --once could not deliver everything.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ from pgpublish.cli import (
     check,
     completion,
     config,
+    cron,
     dead,
     deliver,
+    doctor,
     jobs,
     publish,
+    settings,
     subscriptions,
+    uninstall,
     walk,
 )
 from pgpublish.cli.console import (
@@ -44,6 +48,7 @@ from pgpublish.cli.console import (
     stop_on_signals,
     with_connection,
 )
+from pgpublish.cli.logs import Log, drains, flushed, format_option, quiet_option
 from pgpublish.cli.tables import cell, plain
 from pgpublish.database import Connection
 from pgpublish.errors import Locked, MissingPart
@@ -51,8 +56,8 @@ from pgpublish.resources import SqlFile
 from pgpublish.terminal import say, say_as_is, say_json
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
-is not installed there or is of another version, 5 another session is draining, 6 verify or
-audit found something, 7 deliver --once could not deliver everything."""
+is not installed there or is of another version, 5 another session is draining, 6 verify,
+audit or doctor found something, 7 deliver --once could not deliver everything."""
 
 
 @click.group(cls=Commands, epilog=EPILOG)
@@ -143,12 +148,17 @@ def sql_command(role_prefix: str | None) -> None:
 @click.option("--once", is_flag=True, help="End when nothing is left to drain.")
 @batch_option
 @json_option
+@quiet_option
+@format_option
 @click.pass_obj
-def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
+def drain(
+    database: Database, once: bool, batch: int, as_json: bool, quiet: bool, log_format: str
+) -> None:
     """Publish what was marked, until SIGTERM.
 
     It wakes within milliseconds of a write. Several may run: one drains, the others stand by.
-    Prints a line for each drain that did something. Without --once it also maintains: each minute.
+    Logs what the drains did on stderr, under load their sums each 10 s; with --json or --once
+    prints a line for each drain. Without --once it also maintains: each minute.
     A drain may take 10 seconds; if the role or the database has a statement_timeout, that counts
     instead. What does not get through in this time is tried again in smaller parts, and in the end
     the slow key is set aside.
@@ -164,11 +174,14 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
             f"quarantined {drained.quarantined}"
         )
 
-    with database.server(), stop_on_signals() as stop:
+    logs = Log(quiet=quiet, as_json=log_format == "json")
+    with database.server(), stop_on_signals() as stop, flushed(logs):
         if once:
             database.require_current(stop)
             with database.worker(stop) as conn:
-                for drained in drain_room.drain_all(conn, batch, warn=log):
+                for drained in drain_room.drain_all(conn, batch, warn=logs.warn):
+                    if drained.off:
+                        raise Locked("publishing is off", hint="Run: pgpublish set publishing on")
                     if drained.busy:
                         raise Locked("another session is draining", hint="Let it go on, or retry.")
                     if drained.scanned:
@@ -180,7 +193,14 @@ def drain(database: Database, once: bool, batch: int, as_json: bool) -> None:
         reconnect(
             database,
             stop,
-            lambda conn: drain_room.run(conn, stop, batch=batch, report=report, warn=log),
+            lambda conn: drain_room.run(
+                conn,
+                stop,
+                batch=batch,
+                report=report if as_json else drains(logs),
+                warn=logs.warn,
+            ),
+            warn=logs.warn,
         )
 
 
@@ -235,6 +255,10 @@ for command in (
     *dead.COMMANDS,
     *jobs.COMMANDS,
     *walk.COMMANDS,
+    *settings.COMMANDS,
+    *cron.COMMANDS,
+    *doctor.COMMANDS,
+    *uninstall.COMMANDS,
 ):
     main.add_command(command)
 completion.add_names(main.commands)

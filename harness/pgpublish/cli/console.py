@@ -32,11 +32,11 @@ STEADY_S = 1.0  # a session that lasted as long was a good one
 
 SECTIONS = {
     "Start": "demo init migrate sql completion",
-    "Publish": "publish unpublish check define capture enqueue backfill drain",
+    "Publish": "publish unpublish rename check define capture enqueue backfill drain",
     "Read": "changes",
     "Deliver": "subscribe subscriptions deliver pause resume seek resync unsubscribe dead",
     "Jobs": "work jobs",
-    "Operate": "run status verify audit quarantine",
+    "Operate": "run status doctor verify audit quarantine settings set cron uninstall",
 }
 
 
@@ -186,7 +186,13 @@ batch_option = click.option(
 )
 
 
-def reconnect(database: Database, stop: Event, work: Callable[[Connection], None]) -> None:
+def reconnect(
+    database: Database,
+    stop: Event,
+    work: Callable[[Connection], None],
+    *,
+    warn: Callable[[str], None] | None = None,
+) -> None:
     """Runs work on a worker's session, and again on a new one when that is over, until stop is set.
 
     Raises every other error of work.
@@ -205,7 +211,7 @@ def reconnect(database: Database, stop: Event, work: Callable[[Connection], None
             if time.monotonic() - began > STEADY_S:
                 backoff.reset()
             delay = backoff.next()
-            log(f"connection lost, trying again in {delay:.1f} s: {error.message}")
+            (warn or log)(f"connection lost, trying again in {delay:.1f} s: {error.message}")
             stop.wait(delay)
 
 

@@ -65,8 +65,8 @@ def work(
     Prints a line for each job that ended. What a dead worker left is taken over, from the data it
     saved. With --concurrency, a job that kills its process ends no other job, and the process is
     started again. On SIGTERM a job goes on to its end or to its next save, where it is handed back;
-    a second signal ends the command at once. Finished jobs are removed after 30 days, or the
-    setting publish.job_retention of the database.
+    a second signal ends the command at once. Finished jobs are removed after the
+    setting job_retention, 30 days.
     """
     load(modules)
     room.require_handlers(kinds)

@@ -103,9 +103,7 @@ def work(
         job = None
         try:
             if clock() >= prune_at:
-                pruned = transact(
-                    conn, "select public.publish_job_prune(null::interval, %s::int)", PRUNE
-                )
+                pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
                 if pruned != (PRUNE,):
                     prune_at = clock() + PRUNE_EVERY_S
             job = take(conn, None, list(kinds), worker, lease)

@@ -3,7 +3,7 @@ begin;
 select plan(15);
 
 select is(pg_get_function_arguments('publish_accept'::regproc),
-          'consumer text, message_id text, ttl interval DEFAULT ''7 days''::interval',
+          'consumer text, message_id text, ttl interval DEFAULT NULL::interval',
           'arguments and defaults');
 select is(publish_accept('c', 'm'), true, 'the first is accepted');
 select is(publish_accept('c', 'm'), false, 'a redelivery is not');

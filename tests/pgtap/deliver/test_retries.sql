@@ -382,7 +382,8 @@ begin
   perform publish_enqueue('note', '1', deleted => true);
   perform publish_drain();
   perform pg_temp.go('{1}', 'rejected');
-  perform publish_maintain(tombstone_retention => '0');
+  perform publish_set('tombstone_retention', '0'), publish_set('hold_limit', '0');
+  perform publish_maintain();
 end
 $$;
 do $$ begin perform pg_temp.all_due(); end $$;

@@ -72,7 +72,8 @@ begin
   perform publish_drain();
   perform publish_enqueue('note', '4', '"b"');
   perform publish_drain();
-  perform publish_maintain(tombstone_retention => '0');
+  perform publish_set('tombstone_retention', '0'), publish_set('hold_limit', '0');
+  perform publish_maintain();
   perform publish_resume('s');
 end
 $$;
@@ -95,7 +96,7 @@ begin
   perform publish_enqueue('event', n::text, to_jsonb(n)) from generate_series(1, 3) n;
   perform publish_drain();
   perform publish_pause('s');
-  perform publish.prune(100, interval '1 day');
+  perform publish.prune(100);
 end
 $$;
 select results_eq($$select f.kind, max(f.floor) from publish.floor f group by f.kind order by 1$$,
