@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
+
+from psycopg.errors import Diagnostic
 
 from pgpublish.database import Connection, session_is_over, transact
 from pgpublish.errors import PublishError
@@ -17,6 +19,7 @@ from pgpublish.retry import Backoff
 
 QUERY_CANCELED = "57014"
 LOCK_TIMEOUT = "55P03"
+OFF = "PT423"  # of a notice: publishing is switched off
 RETRYABLE = ("40", "53", "55")  # rollback, out of resources, object in use: a later call may do
 MIN_POLL_MS = 3
 MAX_POLL_MS = 20  # two seconds after the last work: a wake-up costs 100 to 200 µs of a core
@@ -32,14 +35,15 @@ LIMIT = (
     b" where current_setting('statement_timeout') = '0'"
 )
 
-MAINTAIN = b"select * from public.publish_maintain(10000, interval '30 days')"
+MAINTAIN = b"select * from public.publish_maintain(10000)"
 Report = Callable[["Drained"], None]
 Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Drained:
-    """One call of publish_drain; busy: another session is draining."""
+    """One call of publish_drain; busy: another session is draining, or, if off, publishing is
+    switched off."""
 
     scanned: int
     keys: int
@@ -48,6 +52,7 @@ class Drained:
     quarantined: int
     head: int
     busy: bool
+    off: bool = False
 
 
 def drain(conn: Connection, batch: int = 500) -> Drained:
@@ -114,9 +119,10 @@ def _drains(
     """Drain after drain until stop is set. After a retryable error it calls again, at first at
     once, then after a growing wait."""
     backoff = Backoff(most_s=MAX_RETRY_S, at_once=True)
+    switch = _Switch()
     while not stop.is_set():
         try:
-            drained = drain(conn, batch)
+            drained = switch.watch(conn, batch)
         except PublishError as error:
             if not retryable(error) or backoff.failed + 1 == tries:
                 raise
@@ -124,7 +130,37 @@ def _drains(
             backoff.wait(stop)
         else:
             backoff.reset()
+            if said := switch.changed(drained.off):
+                warn(said)
             yield drained
+
+
+class _Switch:
+    """Notices when publishing is switched off, and when it is on again."""
+
+    def __init__(self) -> None:
+        self._is_off = False
+        self._heard = False
+
+    def watch(self, conn: Connection, batch: int) -> Drained:
+        self._heard = False
+        conn.add_notice_handler(self._hear)
+        try:
+            return replace(drain(conn, batch), off=self._heard)
+        finally:
+            conn.remove_notice_handler(self._hear)
+
+    def _hear(self, said: Diagnostic) -> None:
+        self._heard = self._heard or said.sqlstate == OFF
+
+    def changed(self, is_off: bool) -> str | None:
+        """What to say of it, once."""
+        before, self._is_off = self._is_off, is_off
+        if before == is_off:
+            return None
+        if is_off:
+            return "publishing is off; captures go on. On again: pgpublish set publishing on"
+        return "publishing is on again"
 
 
 def retryable(error: PublishError) -> bool:

@@ -13,7 +13,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_kind publish.kind := publish.check_kind(publish_enqueue.kind);
+  v_kind publish.kind := publish.check_kind(publish_enqueue.kind, or_former => true);
   v_headers jsonb := publish_enqueue.headers;
   v_no bigint;
 begin
@@ -31,6 +31,9 @@ begin
       errcode = 'PT400',
       detail = format('kind %L, %s bytes', publish_enqueue.kind, pg_column_size(v_headers)),
       hint = 'Pass few: they travel with every delivery.';
+  end if;
+  if v_kind.settings ? 'depth_limit' then
+    perform publish.check_room(v_kind);
   end if;
   perform publish.check_payload(kind => v_kind, source_id => publish_enqueue.source_id,
                                 payload => publish_enqueue.payload);
@@ -62,7 +65,7 @@ comment on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, ti
   'setting publish.headers. A payload kind takes its number from a sequence, so lastval() of the '
   'session is that number then; currval() of a sequence of yours is not touched. Errors: PT404 '
   'kind not defined, PT400 bad argument, PT422 the payload is too large, nested too deep, or '
-  'refused by the validator.';
+  'refused by the validator; PT429 the kind is over its setting depth_limit.';
 revoke all on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)
   from public;
 grant execute on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)
@@ -96,6 +99,11 @@ begin
     raise warning 'trigger % on % enqueues nothing', tg_name, tg_relid::regclass using
       hint = 'Attach it FOR EACH ROW with publish_enqueue(''kind'', ''key column'', …).';
     return null;
+  end if;
+  if exists (select from publish.kind k
+              where k.kind = tg_argv[0] and k.settings ? 'depth_limit')
+     and publish.drops_marks(tg_argv[0]) then
+    return coalesce(new, old);
   end if;
   v_parts := (
     select format('select publish.row_key(array[%s])',

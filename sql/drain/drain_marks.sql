@@ -34,6 +34,9 @@ begin
     perform publish.defer(marks => v_hold.aside, reason => 'aside', sqlstate => '57014',
                           message => 'waits because a drain did not get through with its kind');
   end if;
+  if cardinality(v_hold.off) > 0 then
+    perform publish.put_off(v_hold.off);
+  end if;
   if cardinality(v_hold.locked) > 0 then
     perform publish.defer(marks => v_hold.locked, reason => 'locked');
   end if;

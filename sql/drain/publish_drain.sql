@@ -24,12 +24,18 @@ declare
   v_state publish.drain;
   v_next publish.drain;
   v_is_stopped boolean;
+  v_off boolean := publish.is_off();
 begin
   perform publish.check_installed('publish_owner'),
           publish.check_batch(publish_drain.batch),
           set_config('publish.began', v_began::text, true);
   perform publish.check_read_committed('publish_drain', 'its lock');
-  if current_setting('publish.stopped', true) = 'on' or not publish.try_writer_lock() then
+  if v_off then
+    raise notice 'publishing is off' using
+      errcode = 'PT423',
+      hint = 'Call publish_set(''publishing'', ''on'').';
+  end if;
+  if v_off or current_setting('publish.stopped', true) = 'on' or not publish.try_writer_lock() then
     return query
       select 0, 0, 0, 0, 0,
              coalesce((select d.head from publish.drain d order by d.drain_id desc limit 1), 0),
@@ -80,8 +86,9 @@ $$;
 comment on function public.publish_drain(int) is
   'Publishes the next marks in the outbox, at most batch of them, and returns one row: marks '
   'scanned, distinct keys, published, unchanged, quarantined, the head rev, and busy = true when '
-  'another drain holds the lock, or this transaction has put marks aside and must end first (then '
-  'nothing was done). 0 scanned: nothing is left. Scanned without keys: a walk marked them for the '
+  'another drain holds the lock, this transaction has put marks aside and must end first, or '
+  'publishing is off, as a notice of SQLSTATE PT423 says (then nothing was done). 0 scanned: '
+  'nothing is left. Scanned without keys: a walk marked them for the '
   'next drain, or the users'' SQL of a kind ran into statement_timeout and its marks were put '
   'aside: call again. A source transaction is cut only if it alone is larger than the batch. '
   'Notifies channel "publish" with the new head. '

@@ -13,8 +13,17 @@ begin
      limit 1;
     exit when not found;
     select k.* into v_kind from publish.kind k where k.kind = v_walk.kind;
+    if not found then
+      select k.* into v_kind from publish.kind k where v_walk.kind = any (k.former);
+      update publish.walk w set kind = v_kind.kind
+       where w.walk_id = v_walk.walk_id and v_kind.kind is not null;
+      continue when found;
+    end if;
     if v_kind.view is null then
       delete from publish.walk w where w.walk_id = v_walk.walk_id;
+      continue;
+    elsif v_kind.settings ->> 'publishing' = 'off' then
+      update publish.walk w set due_at = 'infinity' where w.kind = v_walk.kind;
       continue;
     end if;
     if publish.try_hold(relation => v_kind.view,
@@ -35,5 +44,6 @@ end
 $$;
 comment on function publish.next_walk(timestamptz) is
   'The walk of which the next page is due, or null. What its view reads is held; where a table is '
-  'being replaced the walk waits two seconds. Walks of kinds that have no view are dropped.';
+  'being replaced the walk waits two seconds, where its kind is switched off until it is on. '
+  'Walks of kinds that have no view are dropped.';
 revoke all on function publish.next_walk(timestamptz) from public;

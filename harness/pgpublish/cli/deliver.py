@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -16,10 +15,11 @@ from pgpublish.cli.console import (
     Database,
     batch_option,
     json_option,
-    log,
     reconnect,
     stop_on_signals,
 )
+from pgpublish.cli.logs import Log, drains, flushed, format_option, quiet_option
+from pgpublish.database import Connection
 from pgpublish.errors import Undelivered
 from pgpublish.terminal import say_json
 
@@ -34,21 +34,17 @@ threads_option = click.option(
 )
 
 
-def said(as_json: bool) -> Callable[[room.Delivered], None]:
-    """Prints a line per batch on stderr: stdout belongs to the sink of that name."""
+def said(logs: Log, as_json: bool) -> Callable[[room.Delivered], None]:
+    """What to do with a batch: as_json prints each on stderr, as stdout belongs to the sink of
+    that name."""
 
     def report(delivered: room.Delivered) -> None:
         row = asdict(delivered)
         if as_json:
             say_json(row, err=True)
         else:
-            log(
-                " ".join(
-                    f"{name}={json.dumps(value)}"
-                    for name, value in row.items()
-                    if value is not None
-                )
-            )
+            del row["lane"]
+            logs.report(delivered.subscription, row)
 
     return report
 
@@ -59,18 +55,28 @@ def said(as_json: bool) -> Callable[[room.Delivered], None]:
 @threads_option
 @batch_option
 @json_option
+@quiet_option
+@format_option
 @click.pass_obj
 def deliver(
-    database: Database, names: tuple[str, ...], once: bool, threads: int, batch: int, as_json: bool
+    database: Database,
+    names: tuple[str, ...],
+    once: bool,
+    threads: int,
+    batch: int,
+    as_json: bool,
+    quiet: bool,
+    log_format: str,
 ) -> None:
     """Send what subscriptions have to send, until SIGTERM.
 
-    Of those that are named, or of all. Several may run. Logs a line per batch on stderr. SIGTERM
-    finishes what is in flight, for at most 5 s, and hands the rest back. With --once the exit code
-    is 7 if something could not be delivered: it failed, it waits for its endpoint, or nobody can
-    send it.
+    Of those that are named, or of all. Several may run. Logs batches on stderr, under load their
+    sums each 10 s; with --json a line for each batch. SIGTERM finishes what is in flight, for at
+    most 5 s, and hands the rest back. With --once the exit code is 7 if something could not be
+    delivered: it failed, it waits for its endpoint, or nobody can send it.
     """
-    with database.server(), stop_on_signals() as stop:
+    logs = Log(quiet=quiet, as_json=log_format == "json")
+    with database.server(), stop_on_signals() as stop, flushed(logs):
         database.require_current(stop)
         left = room.run(
             partial(database.worker, stop),
@@ -79,8 +85,8 @@ def deliver(
             threads=threads,
             batch=batch,
             once=once,
-            report=said(as_json),
-            warn=log,
+            report=said(logs, as_json),
+            warn=logs.warn,
         )
     if left:
         raise Undelivered(
@@ -94,16 +100,21 @@ def deliver(
 @threads_option
 @batch_option
 @json_option
+@quiet_option
+@format_option
 @click.pass_obj
-def run_command(database: Database, threads: int, batch: int, as_json: bool) -> None:
+def run_command(
+    database: Database, threads: int, batch: int, as_json: bool, quiet: bool, log_format: str
+) -> None:
     """Drain, deliver and maintain in one process.
 
     Until SIGTERM. It suits small installations; larger ones run `drain` and `deliver` apart.
     """
-    with database.server(), stop_on_signals() as stop:
+    logs = Log(quiet=quiet, as_json=log_format == "json")
+    with database.server(), stop_on_signals() as stop, flushed(logs):
         database.require_current(stop)
         drained: list[BaseException] = []
-        thread = Thread(target=_drain, args=(database, stop, drained, batch), daemon=True)
+        thread = Thread(target=_drain, args=(database, stop, batch, logs, drained), daemon=True)
         thread.start()
         try:
             room.run(
@@ -111,8 +122,8 @@ def run_command(database: Database, threads: int, batch: int, as_json: bool) -> 
                 stop,
                 threads=threads,
                 batch=batch,
-                report=said(as_json),
-                warn=log,
+                report=said(logs, as_json),
+                warn=logs.warn,
             )
         finally:
             stop.set()
@@ -121,13 +132,14 @@ def run_command(database: Database, threads: int, batch: int, as_json: bool) -> 
             raise drained[0]
 
 
-def _drain(database: Database, stop: Event, failed: list[BaseException], batch: int) -> None:
+def _drain(
+    database: Database, stop: Event, batch: int, logs: Log, failed: list[BaseException]
+) -> None:
+    def work(conn: Connection) -> None:
+        drain_room.run(conn, stop, batch=batch, report=drains(logs), warn=logs.warn)
+
     try:
-        reconnect(
-            database,
-            stop,
-            lambda conn: drain_room.run(conn, stop, batch=batch, warn=log),
-        )
+        reconnect(database, stop, work, warn=logs.warn)
     except BaseException as error:
         failed.append(error)
         stop.set()
