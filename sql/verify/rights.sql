@@ -28,7 +28,8 @@ as $$
       from pg_type t join pg_class c on c.oid = t.typrelid and c.relkind = 'c'
      where t.typnamespace = to_regnamespace('publish')
     union all
-    select format('function %s', p.oid::regprocedure), p.proowner,
+    select format('%s %s', case p.prokind when 'p' then 'procedure' else 'function' end,
+                  p.oid::regprocedure), p.proowner,
            coalesce(p.proacl, acldefault('f', p.proowner)), p.prosecdef,
            coalesce(p.proconfig, '{}')
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
