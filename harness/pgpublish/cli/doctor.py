@@ -1,0 +1,48 @@
+"""The command that says what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from pgpublish.cli.console import json_option, with_connection
+from pgpublish.database import Connection
+from pgpublish.doctor import doctor
+from pgpublish.errors import Differs
+from pgpublish.terminal import printable, say, say_json
+
+
+@click.command("doctor")
+@click.option(
+    "--old",
+    metavar="INTERVAL",
+    default="15 minutes",
+    show_default=True,
+    help="What waits or lasts for so long is wrong.",
+)
+@json_option
+@with_connection(current=False)
+def doctor_command(conn: Connection, old: str, as_json: bool) -> None:
+    """Say what is wrong, and how to mend it.
+
+    Exits with 6 if there is something. An error stops something now, a warning will. As a member of
+    pg_monitor it sees how long the transactions of others last.
+    """
+    found = doctor(conn, old)
+    for finding in found:
+        if as_json:
+            say_json(asdict(finding))
+        else:
+            say(
+                f"{finding.severity}: {finding.name}: {printable(finding.object)}:"
+                f" {printable(finding.problem)}\n  fix: {printable(finding.fix)}"
+            )
+    if not found:
+        say("nothing is wrong", err=True)
+        return
+    errors = sum(finding.severity == "error" for finding in found)
+    raise Differs(f"{errors} errors, {len(found) - errors} warnings")
+
+
+COMMANDS = (doctor_command,)

@@ -1,0 +1,66 @@
+"""What is wrong: what the database sees, and what only a client can see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgpublish import migrate
+from pgpublish.database import Connection, call, tuples
+from pgpublish.errors import SchemaMismatch
+
+CLOCK_S = 5.0  # that the clocks may differ
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of publish_doctor; severity: error or warning."""
+
+    name: str
+    severity: str
+    object: str
+    problem: str
+    fix: str
+
+
+def doctor(
+    conn: Connection, old: str = "15 minutes", *, clock: Callable[[], float] = time.time
+) -> list[Finding]:
+    """Everything that is wrong; old: what lasts for so long is. Raises as call does."""
+    found = [*_version(conn), *_clock(conn, clock), *_pooler(conn)]
+    if call(conn, "select to_regprocedure('public.publish_doctor(interval)') is not null")[0]:
+        rows = tuples(conn, "select * from public.publish_doctor(%s::interval)", old)
+        found += [Finding(*row) for row in rows]
+    return found
+
+
+def _version(conn: Connection) -> list[Finding]:
+    try:
+        todo = migrate.pending(conn)
+    except SchemaMismatch as error:
+        said = f"{error.message}: {error.detail}"
+        return [Finding("version", "error", "schema publish", said, error.hint or "")]
+    if not todo:
+        return []
+    said = f"{len(todo)} files differ from this version's, first {todo[0].path}"
+    return [Finding("version", "error", "schema publish", said, "Run: pgpublish migrate")]
+
+
+def _clock(conn: Connection, clock: Callable[[], float]) -> list[Finding]:
+    before = clock()
+    (server,) = call(conn, "select extract(epoch from clock_timestamp())::float8")
+    ahead = float(server) - (before + clock()) / 2
+    if abs(ahead) < CLOCK_S:
+        return []
+    said = f"the server's clock is {ahead:+.0f} s from that of this machine"
+    return [Finding("clock", "warning", "the server", said, "Synchronise both, as by NTP")]
+
+
+def _pooler(conn: Connection) -> list[Finding]:
+    if call(conn, "select pg_backend_pid()")[0] == conn.info.backend_pid:
+        return []
+    said = "a pooler is between: workers look each second in place of listening"
+    return [
+        Finding("pooler", "warning", "the connection", said, "Let workers connect to the server")
+    ]

@@ -1,0 +1,34 @@
+create or replace function public.publish_doctor(old interval default '15 minutes')
+returns setof publish.finding
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if (publish_doctor.old >= interval '0') is not true then
+    raise exception 'old must not be negative' using
+      errcode = 'PT400',
+      detail = format('old %s', coalesce(publish_doctor.old::text, 'null')),
+      hint = 'Leave it out for 15 minutes.';
+  end if;
+  return query
+    select f.*
+      from (select d.* from publish.doctor_drain(publish_doctor.old) d
+            union all
+            select d.* from publish.doctor_maintain(publish_doctor.old) d
+            union all
+            select d.* from publish.doctor_delivery(publish_doctor.old) d
+            union all
+            select d.* from publish.doctor_roles() d
+            union all
+            select d.* from publish.doctor_server(publish_doctor.old) d
+            union all
+            select d.* from publish.doctor_cron() d) f
+     order by f.severity, f.name, f.object;
+end
+$$;
+comment on function public.publish_doctor(interval) is
+  'Everything that is wrong, each with its values and its fix: errors stop something now, warnings '
+  'will. old: what waits or lasts for so long is wrong. `pgpublish doctor` also looks at what the '
+  'database cannot see. Needs a primary. Errors: PT400 old is negative.';
+revoke all on function public.publish_doctor(interval) from public;
+grant execute on function public.publish_doctor(interval) to publish_worker, publish_admin;

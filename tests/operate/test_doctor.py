@@ -1,0 +1,166 @@
+"""The doctor names each fault that is planted here, and nothing on a healthy installation."""
+
+import json
+import time
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from helpers import drain, drain_all, enqueue, one
+
+from pgpublish import cli
+from pgpublish.doctor import doctor
+
+OLD_SLOT = "(floor(extract(epoch from clock_timestamp()) / 300)::bigint + 2) % 3"
+
+
+@pytest.fixture
+def db(connect):
+    db = connect()
+    db.execute("create table item (id int primary key, v text)")
+    db.execute("create view item_view as select id, v from item")
+    db.execute("select publish_define('item', 'item_view')")
+    db.execute("select publish_capture('item', 'item')")
+    db.execute("select publish_define('note')")
+    db.execute("insert into item values (1, 'a')")
+    enqueue(db, "note", "1", "1")
+    drain_all(db)
+    return db
+
+
+def names(db, old="15 minutes"):
+    found = db.execute("select * from publish_doctor(%s)", [old]).fetchall()
+    assert all(f.severity in ("error", "warning") and f.object and f.problem and f.fix
+               for f in found), found  # fmt: skip
+    return {f.name for f in found}
+
+
+def test_a_healthy_installation_is_clean(db, url):
+    db.execute("select publish_subscribe('s', 'stdout')")
+    db.execute("select publish_claim('s', 'w')")
+    db.execute("select publish_settle(max(token)) from publish.batch")
+    assert names(db) == set()
+    result = CliRunner().invoke(cli.main, ["--database-url", url, "doctor"])
+    assert (result.exit_code, result.stdout) == (0, ""), result.output
+
+
+SUBSCRIBE = "select publish_subscribe('s', 'stdout')"
+FAULTS = {
+    "publishing_off": "select publish_set('publishing', 'off', 'note')",
+    "nobody_drains": "insert into item values (2, 'a');"
+                     "update publish.outbox set enqueued_at = now() - interval '20 minutes';"
+                     "update publish.drain set at = now() - interval '20 minutes'",
+    "lag": "insert into item values (2, 'a');"
+           "update publish.outbox set enqueued_at = now() - interval '20 minutes'",
+    "depth": "select publish_set('depth_warning', '1', 'note');"
+             "select publish_enqueue('note', '2', '1')",
+    "quarantine": "insert into publish.deferred (due_at, reason, kind, source_id, sqlstate,"
+                  " message) values (now(), 'failed', 'item', 'x', '22012', 'division by zero')",
+    "walk": "insert into publish.walk (kind, reason, attempts, message)"
+            " values ('item', 'asked for', 3, 'division by zero')",
+    "held": "insert into publish.maintenance (duration, busy, slots_emptied, drains_trimmed,"
+            " batches_trimmed, messages_forgotten, jobs_pruned, rows_pruned, rows_forced, held)"
+            " values ('0', false, 0, 0, 0, 0, 0, 0, 0, '{subscription s is behind}')",
+    "forced": "insert into publish.maintenance (duration, busy, slots_emptied, drains_trimmed,"
+              " batches_trimmed, messages_forgotten, jobs_pruned, rows_pruned, rows_forced, held)"
+              " values ('0', false, 0, 0, 0, 0, 0, 1, 1, '{}')",
+    "not_maintained": "insert into publish.outbox (kind, source_ids, enqueued_at, slot) values"
+                      f" ('item', '{{1}}', now() - interval '25 minutes', {OLD_SLOT});"
+                      "select publish_drain()",
+    "dead_letters": SUBSCRIBE + ";select publish_claim('s', 'w');"
+                    "insert into publish.parked (subscription_id, pub_id, lane, rev, class,"
+                    " message, attempts) select s.subscription_id, gen_random_uuid(), 0, 1,"
+                    " 'rejected', 'no', 1 from publish.subscription s",
+    "paused": SUBSCRIBE + ";select publish_pause('s')",
+    "disabled": SUBSCRIBE + ";update publish.subscription set disabled_at = now(),"
+                " disabled_reason = 'HTTP 410'",
+    "reset_needed": SUBSCRIBE + ";insert into publish.floor (kind, floor, pruned)"
+                    " values ('note', 1000, 1);"
+                    "update publish.subscription set base = 0",
+    "endpoint_failing": SUBSCRIBE + ";select publish_claim('s', 'w');"
+                        "update publish.batch set settled_at = now(), fresh_failures = 3,"
+                        " fresh_due_at = now() + interval '1 minute', lease_until = null"
+                        " where token = (select max(token) from publish.batch)",
+    "fault": SUBSCRIBE + ";select publish.report_fault('s', 'no module named redis')",
+    "nobody_delivers": SUBSCRIBE + ";update publish.published"
+                       " set updated_at = now() - interval '1 hour'",
+    "undefined_kind": SUBSCRIBE + ";update publish.subscription set kinds = '{note,nothing}'",
+    "jobs_given_up": "select publish_job_add('j', 'k'); select publish_job_cancel('j')",
+    "nobody_works": "select publish_job_add('j', 'k', run_at => now() - interval '1 hour')",
+    "capture": "alter table item disable trigger user",
+    "autovacuum": "alter table publish.published set (autovacuum_enabled = false)",
+    "setting": "set statement_timeout = '1s'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_it_names_what_is_planted(db, fault):
+    for statement in FAULTS[fault].split(";"):
+        db.execute(statement.encode())
+    found = names(db)
+    assert fault in found
+    assert found <= {fault, "nobody_delivers"} | ({"capture"} if fault == "walk" else set())
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["synchronous_commit = off", "default_transaction_isolation = 'repeatable read'",
+     "session_replication_role = replica"],
+)  # fmt: skip
+def test_it_names_settings_that_lose_or_refuse_something(db, setting):
+    db.execute(f"set {setting}".encode())
+    assert "setting" in names(db)
+
+
+def test_it_names_long_and_prepared_transactions_slots_and_who_may_too_much(db, connect):
+    db.execute("select pg_create_logical_replication_slot('left_over', 'pgoutput')")
+    db.execute("create role too_much login in role publish_owner")
+    other = connect(autocommit=False)
+    try:
+        other.execute("select pg_current_xact_id(), count(*) from item")
+        assert names(db) == {"replication_slot", "roles"}, "a short transaction is no fault"
+        assert "long_transaction" in names(db, "0 s")
+        other.execute("prepare transaction 'forgotten'")
+        assert "prepared_transaction" in names(db, "0 s")
+        assert "prepared_transaction" not in names(db)
+    finally:
+        db.execute("rollback prepared 'forgotten'")
+        db.execute("drop role too_much")
+        db.execute("select pg_drop_replication_slot('left_over')")
+    assert names(db) == set()
+
+
+def test_it_names_a_worker_that_is_a_superuser_and_connections_that_run_out(db, connect):
+    worker = connect(application_name="pgpublish")
+    assert names(db) == {"worker_role"}
+    worker.close()
+    many = [connect() for _ in range(50)]
+    assert "connections" in names(db)
+    for conn in many:
+        conn.close()
+
+
+def test_it_names_a_schema_of_another_version_and_a_clock_that_differs(db):
+    assert doctor(db) == []
+    assert [f.name for f in doctor(db, clock=lambda: time.time() - 60)] == ["clock"]
+    db.execute("update publish.file set checksum = 'x' where path like 'sql/feed/publish_head%'")
+    assert [f.name for f in doctor(db)] == ["version"]
+    db.execute("update publish.file set checksum = '99.0.0' where path = 'version'")
+    assert "of version 99.0.0" in doctor(db)[0].problem
+
+
+def test_a_database_without_pgpublish_has_one_fault(new_database, cluster):
+    with psycopg.connect(cluster.url(new_database(None)), autocommit=True) as conn:
+        assert [f.name for f in doctor(conn)] == ["version"]
+
+
+def test_the_command_exits_6_and_prints_the_fix(db, url):
+    db.execute("select publish_set('publishing', 'off')")
+    drain(db)
+    result = CliRunner().invoke(cli.main, ["--database-url", url, "doctor", "--json"])
+    assert result.exit_code == 6
+    (row,) = map(json.loads, result.stdout.splitlines())
+    db.execute(row["fix"])
+    assert one(db, "select count(*) from publish_doctor()") == 0
+    result = CliRunner().invoke(cli.main, ["--database-url", url, "doctor", "--old", "-1 s"])
+    assert result.exit_code == 1
