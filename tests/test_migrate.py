@@ -477,20 +477,40 @@ def test_the_psql_script_installs_what_migrate_does(
     assert_equal(catalog(empty), installed)  # yoyo's ledger among it
 
 
-def test_the_psql_script_changes_nothing_where_pgpublish_is_installed(
+def test_the_psql_script_run_again_repairs_functions_and_changes_nothing_else(
     url: str, installed: Catalog
 ) -> None:
-    again = servers.run_psql(url, text=migrate.ddl())
-    assert again.returncode != 0
+    with session(url) as conn:
+        conn.execute("drop function publish_head()")
+    servers.run_psql(url, text=migrate.ddl()).check_returncode()
     assert_equal(catalog(url), installed)
 
 
-def test_a_psql_script_that_failed_half_way_is_completed_by_migrate(
-    empty: str, installed: Catalog
+def test_the_psql_script_upgrades_and_refuses_to_downgrade(url: str, source: Path) -> None:
+    (source / "migrations/9999_more.sql").write_text("create table publish.more (id int);\n")
+    servers.run_psql(url, text=migrate.ddl()).check_returncode()
+    with session(url) as conn:
+        assert migrate.pending(conn) == []
+        assert one(conn, "select to_regclass('publish.more') is not null")
+        conn.execute("update publish.file set checksum = '9.0.0' where path = 'version'")
+        conn.execute("drop function publish_head()")
+    refused = servers.run_psql(url, text=migrate.ddl())
+    assert (refused.returncode, "newer than this script" in refused.stderr) == (3, True)
+    with session(url) as conn:
+        assert one(conn, "select to_regprocedure('publish_head()') is null")
+
+
+@pytest.mark.parametrize("by", ["migrate", "psql"])
+def test_a_psql_script_that_failed_half_way_is_completed(
+    empty: str, installed: Catalog, by: str
 ) -> None:
     broken = migrate.ddl().replace("-- sql/drain/project.sql\n", "select 1/0;\n")
     assert servers.run_psql(empty, text=broken).returncode != 0
-    assert run(empty) == paths(migrate.replaced())
+    if by == "psql":
+        servers.run_psql(empty, text=migrate.ddl()).check_returncode()
+        assert run(empty) == []
+    else:
+        assert run(empty) == paths(migrate.replaced())
     assert_equal(catalog(empty), installed)
 
 

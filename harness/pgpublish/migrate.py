@@ -7,6 +7,7 @@ sql` writes the same rows, so that a database set up with psql alone can be migr
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -152,21 +153,50 @@ def require_current(conn: Connection) -> None:
     )
 
 
+# psql's own \\if: it steps over what is recorded, and ends where a newer version is.
+REFUSE = """select to_regclass('publish.file') is not null as there \\gset
+\\if :there
+select coalesce(bool_or(string_to_array(f.checksum, '.')::int[]
+                        > string_to_array({version}, '.')::int[]), false) as newer
+  from publish.file f where f.path = 'version' \\gset
+\\if :newer
+do $$ begin
+  raise exception 'the database schema is newer than this script' using
+    hint = 'Use the script of that version, or a later one.';
+end $$;
+\\endif
+\\endif
+"""
+UNLESS = """select to_regclass('publish.file') is not null as done \\gset
+\\if :done
+select exists (select from publish.file f where f.path = {path}) as done \\gset
+\\endif
+\\if :done
+\\else
+"""
+
+
 def ddl(prefix: str = "") -> str:
     """Everything as one script for psql, in migrate's own transactions: where it was interrupted,
-    migrate goes on. It changes nothing where pgpublish is installed."""
+    it or migrate goes on. Where an earlier version is installed it upgrades; a newer one it
+    refuses."""
     parts = ["\\set ON_ERROR_STOP on\n"]
     again = replaced()
+    version = ".".join(re.findall(r"\d+", __version__)[:3])
+    parts.append(REFUSE.format(version=sql.Literal(version).as_string()))
     for file in resources.migrations():
         record = _record([file]).as_string()
-        text = file.naming(prefix).strip()
-        parts.append(f"-- {file.path}\n{BEGIN}\n{text}\n{record};\ncommit;\n")
+        parts.append(
+            f"-- {file.path}\n{UNLESS.format(path=sql.Literal(file.path).as_string())}"
+            f"{BEGIN}\n{file.naming(prefix).strip()}\n{record};\ncommit;\n\\endif\n"
+        )
     parts.append(f"{BEGIN}\nset local role {prefix}publish_owner;")
     parts.append("set local check_function_bodies = off;\n")
     parts += [f"-- {file.path}\n{file.naming(prefix).strip()}\n" for file in again]
     parts.append(_record([*again, *installed.facts(prefix)]).as_string() + ";")
-    if any(_id(file) == "record_rights" for file in again):
-        parts.append("select publish.record_rights();")
+    for name in ("renew_captures", "record_rights"):
+        if any(_id(file) == name for file in again):
+            parts.append(f"select publish.{name}();")
     parts.append("commit;\n")
     return "\n".join(parts)
 
