@@ -78,7 +78,7 @@ begin
       perform publish.flush_at_commit();
       return;
     end if;
-    if v_ask.part = 'fresh' and not v_state.is_open then
+    if v_ask.part = 'fresh' and not v_state.is_open and v_subscription.filter is null then
       perform publish.step_lane(v_state, v_ask.head);
     end if;
   end loop;

@@ -6,7 +6,8 @@ returns table (
   oldest_undelivered_at timestamptz, lag interval, retries bigint, dead bigint, workers text[],
   life bigint, is_resyncing boolean, paused_at timestamptz, paused_reason text,
   disabled_at timestamptz, lanes int, max_attempts int, backoff_min interval, backoff_max interval,
-  lease interval, key boolean, rate numeric, on_reset text, give_up_after interval
+  lease interval, key boolean, rate numeric, on_reset text, give_up_after interval,
+  filter text
 )
 language sql
 stable
@@ -34,7 +35,8 @@ as $$
          s.fault_at, l.cursor, f.head, f.head - l.cursor, o.at, clock_timestamp() - o.at,
          k.retries, k.dead, l.workers, s.life, s.reset_rev is not null, s.paused_at,
          s.paused_reason, s.disabled_at, s.lanes, s.max_attempts, s.backoff_min, s.backoff_max,
-         s.lease, s.key, s.rate, s.on_reset, s.give_up_after
+         s.lease, s.key, s.rate, s.on_reset, s.give_up_after,
+         s.filter
     from publish.subscription s
    cross join lateral publish.sum_of_lanes(s.subscription_id) l
    cross join lateral publish.cursor_state(since => l.cursor, base => s.base, epoch => null,

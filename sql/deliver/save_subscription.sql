@@ -14,6 +14,7 @@ begin
      set sink = v_new.sink, options = v_new.options, kinds = v_new.kinds, lanes = v_new.lanes,
          max_attempts = v_new.max_attempts, backoff_min = v_new.backoff_min,
          backoff_max = v_new.backoff_max, lease = v_new.lease, key = v_new.key, rate = v_new.rate,
+         filter = v_new.filter,
          on_reset = v_new.on_reset, give_up_after = v_new.give_up_after, fault = null,
          fault_at = null, updated_at = clock_timestamp()
    where s.name = v_new.name
@@ -32,10 +33,10 @@ begin
   end if;
   insert into publish.subscription as s
     (name, sink, options, kinds, lanes, max_attempts, backoff_min, backoff_max, lease, key, rate,
-     on_reset, give_up_after, epoch_no, base, tombstones_after)
+     filter, on_reset, give_up_after, epoch_no, base, tombstones_after)
   values (v_new.name, v_new.sink, v_new.options, v_new.kinds, v_new.lanes, v_new.max_attempts,
           v_new.backoff_min, v_new.backoff_max, v_new.lease, v_new.key, v_new.rate,
-          v_new.on_reset, v_new.give_up_after, publish.newest_break(),
+          v_new.filter, v_new.on_reset, v_new.give_up_after, publish.newest_break(),
           case when save_subscription.from_rev = 0 then v_head end,
           case when save_subscription.from_rev = 0 then v_head else 0 end)
   returning s.* into v_saved;

@@ -21,11 +21,11 @@ from pgpublish.terminal import printable, say
 SUBSCRIBE = (
     "select public.publish_subscribe(%s::text, %s::text, %s::jsonb, %s::text[], %s::bigint,"
     " %s::int, %s::int, %s::interval, %s::interval, %s::interval, %s::boolean, %s::numeric,"
-    " %s::text, %s::interval)"
+    " %s::text, %s::interval, %s::text)"
 )
 ARGUMENTS = (
     *("name", "sink", "options", "kinds", "from_rev", "lanes", "max_attempts", "backoff_min"),
-    *("backoff_max", "lease", "key", "rate", "on_reset", "give_up_after"),
+    *("backoff_max", "lease", "key", "rate", "on_reset", "give_up_after", "filter"),
 )
 WIDTH = 80
 NAME_WIDTH = 20
@@ -127,6 +127,7 @@ def _option(text: str) -> tuple[str, Any]:
     "--lease", metavar="INTERVAL", help="When a silent worker is given up.  [default: 1 min]"
 )
 @click.option("--rate", type=float, help="Changes a second, at most.  [default: no limit]")
+@click.option("--filter", metavar="SQL", help="Only changes whose payload is so; '' is all.")
 @click.option(
     "--on-reset",
     type=click.Choice(["resync", "pause", "continue"]),

@@ -8,7 +8,8 @@ select is(pg_get_function_arguments('publish_subscribe'::regproc),
           'max_attempts integer DEFAULT NULL::integer, backoff_min interval DEFAULT NULL::interval, '
           'backoff_max interval DEFAULT NULL::interval, lease interval DEFAULT NULL::interval, '
           'key boolean DEFAULT NULL::boolean, rate numeric DEFAULT NULL::numeric, on_reset text '
-          'DEFAULT NULL::text, give_up_after interval DEFAULT NULL::interval',
+          'DEFAULT NULL::text, give_up_after interval DEFAULT NULL::interval, filter text '
+          'DEFAULT NULL::text',
           'arguments and defaults');
 
 do $$
