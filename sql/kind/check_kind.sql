@@ -1,4 +1,5 @@
-create or replace function publish.check_kind(kind text) returns publish.kind
+create or replace function publish.check_kind(kind text, or_former boolean default false)
+returns publish.kind
 language plpgsql
 stable
 as $$
@@ -6,6 +7,9 @@ declare
   v_kind publish.kind;
 begin
   select k.* into v_kind from publish.kind k where k.kind = check_kind.kind;
+  if not found and check_kind.or_former then
+    select k.* into v_kind from publish.kind k where check_kind.kind = any (k.former);
+  end if;
   if not found then
     raise exception 'kind is not defined' using
       errcode = 'PT404',
@@ -16,6 +20,6 @@ begin
   return v_kind;
 end
 $$;
-comment on function publish.check_kind(text) is
-  'The kind''s definition. Errors: PT404 not defined.';
-revoke all on function publish.check_kind(text) from public;
+comment on function publish.check_kind(text, boolean) is
+  'The kind''s definition; or_former: also by a name that it had. Errors: PT404 not defined.';
+revoke all on function publish.check_kind(text, boolean) from public;

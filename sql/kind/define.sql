@@ -138,6 +138,9 @@ begin
   end if;
 
   select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
+  update publish.kind k
+     set former = array_remove(k.former, define.kind)
+   where define.kind = any (k.former);
   insert into publish.kind as k
          (kind, view, key, schema_version, validator, retention, digest)
   values (define.kind, v_view, v_key, define.schema_version, v_validator, define.retention,

@@ -171,6 +171,23 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("kind")
+@click.argument("name")
+@yes_option
+@json_option
+@with_connection()
+def rename(conn: Connection, kind: str, name: str, yes: bool, as_json: bool) -> None:
+    """Give KIND another NAME.
+
+    Each key is published again under it, with its pub_id. Captures, settings and subscriptions follow. Readers that ask for KIND must ask for NAME then.
+    """
+    if not yes:
+        click.confirm(f"Publish every key of {kind} again, as {name}?", abort=True)
+    keys = call(conn, "select public.publish_rename(%s::text, %s::text)", kind, name)[0]
+    done(as_json, f"{kind} is {name} now: {keys:,} keys", kind=kind, name=name, keys=keys)
+
+
+@click.command()
+@click.argument("kind")
 @click.argument("view", required=False)
 @click.option("--key", metavar="COLUMN,…", help="Its key columns. Default: id.")
 @click.option(
@@ -297,4 +314,4 @@ def check_json(text: str | None) -> None:
         ) from error
 
 
-COMMANDS = (publish, unpublish, define, capture, enqueue)
+COMMANDS = (publish, unpublish, rename, define, capture, enqueue)
