@@ -178,7 +178,8 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
 def rename(conn: Connection, kind: str, name: str, yes: bool, as_json: bool) -> None:
     """Give KIND another NAME.
 
-    Each key is published again under it, with its pub_id. Captures, settings and subscriptions follow. Readers that ask for KIND must ask for NAME then.
+    Each key is published again under it, with its pub_id. Captures, settings and subscriptions
+    follow. Readers that ask for KIND must ask for NAME then.
     """
     if not yes:
         click.confirm(f"Publish every key of {kind} again, as {name}?", abort=True)

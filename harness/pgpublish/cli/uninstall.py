@@ -28,8 +28,9 @@ def uninstall_command(
 ) -> None:
     """Take pgpublish out of the database.
 
-    Schema, functions, triggers and grants go. Your tables, views and data stay as they are. It says first what goes. Stop the workers before,
-    and remove the jobs of pg_cron: pgpublish cron remove.
+    Schema, functions, triggers and grants go. Your tables, views and data stay as they are. It
+    says first what goes. Stop the workers before, and remove the jobs of pg_cron: pgpublish
+    cron remove.
     """
     notes = rows(conn, "select * from public.publish_uninstall_notes()")
     if not as_json:
