@@ -14,7 +14,8 @@ create type publish.mark as (
 );
 comment on type publish.mark is
   'A key to look at again. With lookup_id, source_id is what the lookup of that capture is asked '
-  'for. Revs follow seq. payload_no decides between two payloads of a key: the higher one stays.';
+  'for. Revs follow seq. payload_no decides between two payloads of a key: the higher one stays. '
+  'enqueued_at: of its commit, if the server has track_commit_timestamp on.';
 
 create type publish.entry as (
   mark publish.mark,

@@ -1,6 +1,14 @@
 set local lock_timeout = '5s';
 set local role publish_owner;
 
+create type publish.ages as (
+  counts bigint[],
+  seconds float8
+);
+comment on type publish.ages is
+  'A histogram of ages since the beginning. counts: how many are in each bucket of '
+  'publish.age_bounds, the last without an upper bound. seconds: their sum.';
+
 create table publish.drain (
   drain_id bigint not null,
   head_before bigint not null,
@@ -19,6 +27,12 @@ create table publish.drain (
   next_size int,
   retried boolean not null default false,
   is_full boolean not null default false,
+  scanned_total bigint not null default 0,
+  unchanged_total bigint not null default 0,
+  quarantined_total bigint not null default 0,
+  duration_total interval not null default '0',
+  waits publish.ages,
+  application text,
   constraint drain_pkey primary key (drain_id),
   constraint rev_is_gapless check (head = head_before + published),
   constraint a_partial_transaction_has_a_seq check ((partial_xid is null) = (partial_seq is null))
@@ -47,6 +61,39 @@ comment on column publish.drain.next_size is
 comment on column publish.drain.is_full is 'More marks waited behind its batch.';
 comment on column publish.drain.retried is
   'It tried marks with which a drain did not get through before; the next one does not.';
+
+comment on column publish.drain.scanned_total is 'Sum of scanned, since the first drain.';
+comment on column publish.drain.unchanged_total is 'Sum of unchanged, since the first drain.';
+comment on column publish.drain.quarantined_total is 'Sum of quarantined, since the first drain.';
+comment on column publish.drain.duration_total is 'Sum of duration, since the first drain.';
+comment on column publish.drain.waits is
+  'How long each published change had waited when its drain ended, since the first drain: from the '
+  'commit of its mark if track_commit_timestamp is on, else from when the mark was written.';
+comment on column publish.drain.application is 'application_name of the session that drained.';
+
+create table publish.drain_sample (
+  drain_id bigint not null,
+  at timestamptz not null,
+  keep interval not null,
+  last_at timestamptz,
+  head bigint not null,
+  scanned_total bigint not null,
+  unchanged_total bigint not null,
+  quarantined_total bigint not null,
+  duration_total interval not null,
+  waits publish.ages,
+  constraint drain_sample_pkey primary key (drain_id)
+);
+create index drain_sample_at_idx on publish.drain_sample (at);
+comment on table publish.drain_sample is
+  'What publish.drain counted before the first drain of each ten seconds, for an hour, and of each '
+  'five minutes, for a day: what happened in a span is the difference to the newest row there.';
+comment on column publish.drain_sample.drain_id is 'The drain that it was before.';
+comment on column publish.drain_sample.at is 'When that drain ended.';
+comment on column publish.drain_sample.keep is 'How long it is kept.';
+comment on column publish.drain_sample.last_at is 'When the drain before it ended.';
+comment on index publish.drain_sample_at_idx is
+  'publish.latencies: the first sample in a span; publish_maintain trims by it.';
 
 create table publish.published (
   rev bigint not null,
@@ -210,5 +257,5 @@ comment on type publish.judgement is
   'What the marks of a batch come to, and how many changes have each verdict; keys: without the '
   'locked ones.';
 
-grant select on publish.drain, publish.published, publish.epoch, publish.alive, publish.floor
-  to publish_admin;
+grant select on publish.drain, publish.drain_sample, publish.published, publish.epoch,
+  publish.alive, publish.floor to publish_admin;

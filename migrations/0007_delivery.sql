@@ -38,6 +38,7 @@ create table publish.subscription (
   reset_at timestamptz,
   reset_rev bigint,
   reset_told_at timestamptz,
+  sought_at timestamptz,
   paused_at timestamptz,
   paused_reason text,
   disabled_at timestamptz,
@@ -95,6 +96,7 @@ comment on column publish.subscription.reset_rev is
   'Of a resync under way: the head when it began. Null: there is none.';
 comment on column publish.subscription.reset_told_at is
   'When its consumer was told of the reset; no change is sent before.';
+comment on column publish.subscription.sought_at is 'When publish_seek was last called.';
 comment on column publish.subscription.paused_reason is
   'Why the database paused it; null: a person did.';
 comment on column publish.subscription.fault is
@@ -115,6 +117,14 @@ create table publish.lane (
 comment on table publish.lane is
   'The lanes there are; a row to lock, never updated. State is the lane''s newest publish.batch.';
 comment on column publish.lane.lane is 'Counts from 0.';
+
+create type publish.moment as (
+  rev bigint,
+  at timestamptz,
+  changes int
+);
+comment on type publish.moment is
+  'Changes of a batch that one drain published: the lowest rev, when, and how many.';
 
 create sequence publish.batch_seq cache 1;
 comment on sequence publish.batch_seq is 'Fencing tokens: a later claim has a higher one.';
@@ -145,6 +155,7 @@ create table publish.batch (
   lease_until timestamptz,
   claimed_at timestamptz not null default clock_timestamp(),
   settled_at timestamptz,
+  moments publish.moment[],
   constraint batch_pkey primary key (token),
   constraint part_is_known check (part in ('fresh', 'retries', 'control')),
   constraint cursor_only_grows check (cursor_to >= cursor),
@@ -188,11 +199,39 @@ comment on column publish.batch.resume_at is 'What publish_settle answered.';
 comment on column publish.batch.error_class is
   'Class of one of its failures; null: there was none but what was not tried.';
 comment on column publish.batch.error is 'What the endpoint or the sink said of that one.';
+comment on column publish.batch.moments is
+  'When its changes were published, in the order of rev, until it is settled.';
 comment on index publish.batch_error_idx is
   'publish_subscriptions: the last error of each.';
 comment on index publish.batch_lane_idx is
   'publish_claim and publish_settle: the newest row of a lane. Newest first, to meet no dead '
   'version.';
+
+create table publish.delivered (
+  subscription_id int not null,
+  lane int not null,
+  token bigint not null,
+  sent bigint not null,
+  failed bigint not null,
+  dead bigint not null,
+  waits publish.ages,
+  keep interval,
+  at timestamptz not null default clock_timestamp(),
+  constraint delivered_pkey primary key (subscription_id, lane, token)
+);
+create index delivered_sample_idx on publish.delivered (subscription_id, lane, at)
+  where keep is not null;
+comment on table publish.delivered is
+  'One row per settled batch of changes. The newest row of a lane counts since its beginning; the '
+  'older ones, as far as they are kept, tell a span of time.';
+comment on column publish.delivered.sent is 'Changes delivered by this lane so far.';
+comment on column publish.delivered.failed is 'Failures of this lane so far.';
+comment on column publish.delivered.dead is 'Dead letters of this lane so far.';
+comment on column publish.delivered.waits is
+  'How long each delivered change had waited: since it was published, or since the subscription '
+  'was made, sent elsewhere by publish_seek or had a resync, whichever came last.';
+comment on index publish.delivered_sample_idx is
+  'publish.latencies: the samples of a time; publish_maintain trims the others.';
 
 create table publish.failure_class (
   class text not null,
@@ -344,4 +383,4 @@ comment on column publish.accepted.message_id is 'The CloudEvents id, or webhook
 comment on index publish.accepted_expires_at_idx is 'publish_maintain prunes what has expired.';
 
 grant select on publish.sink, publish.subscription, publish.lane, publish.batch, publish.parked,
-  publish.failure_class, publish.accepted to publish_admin;
+  publish.delivered, publish.failure_class, publish.accepted to publish_admin;

@@ -20,14 +20,7 @@ begin
                i.rev is not null
                and (row_number() over w = 1
                     or sum(publish.text_bytes(i.payload)) over w <= 32 * 1024 * 1024) as fits
-          from (
-            select n.*, false as is_skipped
-              from publish.next_items(subscription => v_of, state => v_state, ask => v_ask) n
-             where v_of.filter is null
-            union all
-            select f.*
-              from publish.filtered_items(subscription => v_of, state => v_state, ask => v_ask) f
-             where v_of.filter is not null) i
+          from publish.page_items(subscription => v_of, state => v_state, ask => v_ask) i
         window w as (order by i.next_attempt_at, i.rev rows unbounded preceding)
       ),
       extent as (
@@ -42,7 +35,7 @@ begin
         insert into publish.batch as b
           (subscription_id, lane, worker, part, parked_ids, claimed, cursor, cursor_to, retried_to,
            retry_to, fresh_failures, fresh_due_at, retries_failures, retries_due_at, answered_at,
-           lease_until, sent, settled_at)
+           lease_until, sent, settled_at, moments)
         select v_state.subscription_id, v_state.lane, v_ask.worker, v_ask.part,
                coalesce(e.parked, '{}'), e.claimed, v_state.cursor,
                case when v_ask.part = 'retries' then v_state.cursor
@@ -52,7 +45,12 @@ begin
                     when e.is_all then v_ask.now else e.last_at end,
                v_state.fresh_failures, v_state.fresh_due_at, v_state.retries_failures,
                v_state.retries_due_at, v_state.answered_at,
-               v_ask.now + v_of.lease, s.sent, s.settled_at
+               v_ask.now + v_of.lease, s.sent, s.settled_at, array(
+                 select row(min(z.rev), z.updated_at, count(*))::publish.moment
+                   from sized z
+                  where z.fits and not z.is_skipped
+                  group by z.updated_at
+                  order by min(z.rev))
           from extent e
           left join (select 0 as sent, v_ask.now as settled_at) s on e.claimed = 0
          where e.claimed > 0 or e.last_rev is not null

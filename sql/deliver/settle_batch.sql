@@ -33,9 +33,13 @@ begin
   if v_batch.failed > 0 then
     perform publish.disable(v_batch.subscription_id, settle_batch.failures);
   end if;
+  if v_batch.part <> 'control' then
+    perform publish.count_delivered(batch => v_batch, subscription => settle_batch.subscription,
+                                    failures => settle_batch.failures);
+  end if;
   update publish.batch b
-     set settled_at = clock_timestamp(), sent = v_batch.sent, failed = v_batch.failed,
-         dead = v_batch.dead, fresh_failures = v_batch.fresh_failures,
+     set settled_at = clock_timestamp(), moments = null, sent = v_batch.sent,
+         failed = v_batch.failed, dead = v_batch.dead, fresh_failures = v_batch.fresh_failures,
          fresh_due_at = v_batch.fresh_due_at, retries_failures = v_batch.retries_failures,
          retries_due_at = v_batch.retries_due_at, answered_at = v_batch.answered_at,
          resume_at = v_batch.resume_at, error_class = v_batch.error_class, error = v_batch.error

@@ -10,6 +10,11 @@ begin
     v_state.drain_id := 0;
     v_state.head := 0;
     v_state.retried := false;
+    v_state.scanned_total := 0;
+    v_state.unchanged_total := 0;
+    v_state.quarantined_total := 0;
+    v_state.duration_total := '0';
+    v_state.waits := publish.no_ages();
   end if;
   v_cause := publish.begin_epoch(v_state.head);
   if v_state.drained is null or v_cause in ('moved', 'copied') then

@@ -10,6 +10,7 @@ declare
   v_hold record;
   v_marks publish.mark[];
   v_done publish.judgement;
+  v_since timestamptz[];
   v_took interval;
 begin
   loop
@@ -55,6 +56,9 @@ begin
   v_next.quarantined := v_done.failed;
   v_next.unchanged := v_next.keys - v_next.published - v_next.quarantined;
   v_next.head := v_next.head_before + v_next.published;
+  if v_next.published > 0 and greatest(v_next.published, v_next.scanned) > 1 then
+    v_since := publish.published_since(v_done);
+  end if;
   v_next.lag := clock_timestamp() - v_batch.oldest;
   v_took := clock_timestamp() - drain_marks.began;
   v_next.next_size := publish.next_size(
@@ -62,7 +66,7 @@ begin
     took => case when publish.time_grows(before => drain_marks.state, scanned => v_next.scanned,
                                          took => v_took) then v_took else interval '0' end);
   v_next.is_full := v_batch.is_full;
-  return publish.end_drain(v_next, drain_marks.began);
+  return publish.end_drain(next => v_next, began => drain_marks.began, since => v_since);
 end
 $$;
 comment on function publish.drain_marks(publish.drain, int, timestamptz) is

@@ -11,6 +11,7 @@ declare
   v_batch publish.drain_batch;
   v_places publish.outbox_place[];
   v_fitting int;
+  v_has_commits boolean := current_setting('track_commit_timestamp')::boolean;
 begin
   v_batch := row('{}', null, 0, 0, false, false, false, null, (read_outbox.state).drained,
                  (read_outbox.state).partial_xid, (read_outbox.state).partial_seq);
@@ -20,9 +21,9 @@ begin
   select array_agg(row(c.xid, c.seq)::publish.outbox_place), count(*) filter (where c.fits),
          coalesce(array_agg(row(c.kind, m.source_id, c.seq, c.payload_no,
                                 case when c.fits then c.payload end, c.deleted, c.headers,
-                                c.lookup_id, c.enqueued_at)::publish.mark), '{}'),
+                                c.lookup_id, c.since)::publish.mark), '{}'),
          coalesce(bool_or(c.lookup_id is not null), false),
-         min(c.enqueued_at) filter (where c.fits)
+         min(c.since) filter (where c.fits)
     into v_places, v_fitting, v_batch.marks, v_batch.looks_up, v_batch.oldest
     from (
       select o.*,
@@ -30,7 +31,9 @@ begin
              or sum(cardinality(o.source_ids)) over w <= read_outbox.size
                 and sum(publish.size_of(o.payload)
                         + publish.size_of(o.headers)::bigint * cardinality(o.source_ids)) over w
-                    <= 64 * 1024 * 1024 as fits
+                    <= 64 * 1024 * 1024 as fits,
+             coalesce(case when v_has_commits then pg_xact_commit_timestamp(o.xid::xid) end,
+                      o.enqueued_at) as since
         from publish.undrained(drained => (read_outbox.state).drained,
                                partial_xid => (read_outbox.state).partial_xid,
                                partial_seq => (read_outbox.state).partial_seq,

@@ -29,6 +29,7 @@ begin
   v_done.messages_forgotten := publish.trim_inbox(publish_maintain.batch);
   v_done.batches_trimmed := publish.trim_delivery(publish_maintain.batch);
   v_done.jobs_pruned := public.publish_job_prune(publish_maintain.batch);
+  perform publish.trim_workers(publish_maintain.batch);
   v_done.busy := not publish.try_writer_lock();
   v_done.rows_pruned := 0;
   v_done.rows_forced := 0;

@@ -17,10 +17,11 @@ begin
               limit trim_drains.batch) l
       where l.at < v_before);
   get diagnostics v_trimmed = row_count;
+  delete from publish.drain_sample s where s.at < clock_timestamp() - s.keep;
   return v_trimmed;
 end
 $$;
 comment on function publish.trim_drains(int) is
-  'Trims the log of drains to the settings drain_log_rows and drain_log_retention, at most batch; '
-  'returns how many went. Called under the drain''s lock.';
+  'Trims the log of drains to the settings drain_log_rows and drain_log_retention, at most batch, and '
+  'its samples to a day; returns how many drains went. Called under the drain''s lock.';
 revoke all on function publish.trim_drains(int) from public;

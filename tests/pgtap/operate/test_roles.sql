@@ -173,6 +173,12 @@ insert into api values
   ($$select publish_quarantine()$$,                           '  ka'),
   ($$select publish_retry()$$,                                '  ka'),
   ($$select publish_forget('note')$$,                         '   a'),
+  ($$select publish_depth()$$,                                ' rka'),
+  ($$select publish_metrics()$$,                              ' rka'),
+  ($$select publish.feed_metrics()$$,                         ' rka'),
+  ($$select publish.server_metrics()$$,                       ' rka'),
+  ($$select publish.latencies()$$,                            ' rka'),
+  ($$select publish.beat(gen_random_uuid(), '{"name": "n", "kind": "jobs"}', 'd')$$, '  ka'),
   ($$select publish.rights()$$,                               'wrka'),
   ($$select publish.wrong_rights()$$,                         'wrka'),
   ($$select publish.audit_rights()$$,                         'wrka'),
@@ -194,6 +200,7 @@ create temp table relation as
          case c.relname when 'file' then 'wrka' when 'object' then 'wrka' when 'job_activity' then '  ka'
                         when 'subscription_state' then ' rka'
                         when 'lane_state' then ' rka' when 'recent_batch' then ' rka'
+                        when 'latency' then ' rka' when 'worker' then ' rka'
                         when 'writer' then '    '
                         when 'setting' then '  ka' when 'maintenance' then '  ka'
                         else '   a' end as roles

@@ -1,0 +1,43 @@
+create or replace function publish.count_delivered(
+  batch publish.batch,
+  subscription publish.subscription,
+  failures publish.failure[]
+) returns void
+language plpgsql
+as $$
+declare
+  v_batch publish.batch := count_delivered.batch;
+  v_from timestamptz := greatest((count_delivered.subscription).created_at,
+                                 (count_delivered.subscription).reset_at,
+                                 (count_delivered.subscription).sought_at);
+  v_now timestamptz := clock_timestamp();
+  v_last publish.delivered;
+  v_since timestamptz[];
+begin
+  select d.* into v_last
+    from publish.delivered d
+   where d.subscription_id = v_batch.subscription_id and d.lane = v_batch.lane
+   order by d.token desc
+   limit 1;
+  select array_agg(greatest(m.at, v_from)) into v_since
+    from (select m.*, lead(m.rev) over (order by m.n) as next_rev
+            from unnest(v_batch.moments) with ordinality as m (rev, at, changes, n)) m
+   cross join lateral generate_series(1, m.changes - (
+           select count(*)
+             from unnest(count_delivered.failures) f
+            where f.rev >= m.rev and (f.rev < m.next_rev or m.next_rev is null)));
+  insert into publish.delivered
+    (subscription_id, lane, token, sent, failed, dead, waits, keep, at)
+  values (v_batch.subscription_id, v_batch.lane, v_batch.token,
+          coalesce(v_last.sent, 0) + v_batch.sent, coalesce(v_last.failed, 0) + v_batch.failed,
+          coalesce(v_last.dead, 0) + v_batch.dead,
+          publish.add_ages(ages => coalesce(v_last.waits, publish.no_ages()), since => v_since,
+                           now => v_now),
+          publish.sample_keep(v_last.at, v_now), v_now);
+end
+$$;
+comment on function publish.count_delivered(
+  publish.batch, publish.subscription, publish.failure[]) is
+  'Appends the row of publish.delivered of a batch that is being settled.';
+revoke all on function publish.count_delivered(
+  publish.batch, publish.subscription, publish.failure[]) from public;

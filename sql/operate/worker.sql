@@ -1,0 +1,28 @@
+create or replace view publish.worker as
+select s.name, s.kind, s.host, s.pid, s.version, s.since, b.at as seen_at, b.doing,
+       not b.is_last and b.at > clock_timestamp() - interval '45 seconds' as is_alive,
+       s.worker_id
+  from publish.worker_start s
+ cross join lateral (
+   select b.at, b.doing, b.is_last
+     from publish.worker_beat b
+    where b.worker_id = s.worker_id
+    order by b.beat_no desc
+    limit 1
+ ) b
+union all
+-- Who drains without a beat: pg_cron, psql, a function of the application.
+select coalesce(nullif(d.application, ''), 'unnamed'), 'drain', null, null, null, null, d.at,
+       'drains without a worker', d.at > clock_timestamp() - interval '2 minutes', null
+  from (select l.* from publish.drain l order by l.drain_id desc limit 1) d
+ where d.application not like 'pgpublish%';
+comment on view publish.worker is
+  'Who drains, delivers and runs jobs: each worker from its start on, and whoever drained last if '
+  'that was none of ours.';
+comment on column publish.worker.kind is 'drain, deliver or jobs.';
+comment on column publish.worker.seen_at is 'Last sign of life; one comes every 15 s.';
+comment on column publish.worker.doing is 'What it said then.';
+comment on column publish.worker.is_alive is
+  'Heard of within 45 s, and not ended; without a worker: within two minutes.';
+revoke all on publish.worker from public;
+grant select on publish.worker to publish_reader, publish_worker, publish_admin;
