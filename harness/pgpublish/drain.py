@@ -15,6 +15,7 @@ from psycopg.errors import Diagnostic
 
 from pgpublish.database import Connection, session_is_over, transact
 from pgpublish.errors import PublishError
+from pgpublish.presence import Presence
 from pgpublish.retry import Backoff
 
 QUERY_CANCELED = "57014"
@@ -84,6 +85,7 @@ def run(
     report: Report = lambda drained: None,
     warn: Warn = lambda message: None,
     clock: Callable[[], float] = time.monotonic,
+    presence: Presence | None = None,
 ) -> None:
     """Drains until stop is set, and calls publish_maintain each minute.
 
@@ -97,6 +99,8 @@ def run(
             worked_at = clock()
             report(drained)
         try:
+            if presence is not None:
+                presence.beat(conn, _doing(drained))
             if clock() >= maintain_at:
                 maintain_at = clock() + MAINTAIN_EVERY_S
                 transact(conn, MAINTAIN)
@@ -111,6 +115,14 @@ def run(
                 raise
             warn(f"between drains: {error.message}")
             stop.wait(MAX_POLL_MS / 1000)
+    if presence is not None:
+        presence.end(conn)
+
+
+def _doing(drained: Drained) -> str:
+    if drained.busy:
+        return "standing by"
+    return "draining" if drained.scanned else "waiting for marks"
 
 
 def _drains(

@@ -1,6 +1,8 @@
 create or replace view publish.worker as
-select s.name, s.kind, s.host, s.pid, s.version, s.since, b.at as seen_at, b.doing,
-       not b.is_last and b.at > clock_timestamp() - interval '45 seconds' as is_alive,
+select s.name, s.kind, s.host, s.pid, s.version, s.since, b.at as seen_at,
+       coalesce(j.doing, b.doing) as doing,
+       not b.is_last and b.at > clock_timestamp() - interval '45 seconds'
+       or j.doing is not null as is_alive,
        s.worker_id
   from publish.worker_start s
  cross join lateral (
@@ -10,6 +12,13 @@ select s.name, s.kind, s.host, s.pid, s.version, s.since, b.at as seen_at, b.doi
     order by b.beat_no desc
     limit 1
  ) b
+ cross join lateral (
+   -- While it runs a job, its lease tells that it lives.
+   select string_agg(format('running %s %s', j.kind, j.id), ', ' order by j.id) as doing
+     from publish.job j
+    where s.kind = 'jobs' and j.status = 'running' and j.worker = s.name
+      and j.due_at > clock_timestamp()
+ ) j
 union all
 -- Who drains without a beat: pg_cron, psql, a function of the application.
 select coalesce(nullif(d.application, ''), 'unnamed'), 'drain', null, null, null, null, d.at,
@@ -23,6 +32,7 @@ comment on column publish.worker.kind is 'drain, deliver or jobs.';
 comment on column publish.worker.seen_at is 'Last sign of life; one comes every 15 s.';
 comment on column publish.worker.doing is 'What it said then.';
 comment on column publish.worker.is_alive is
-  'Heard of within 45 s, and not ended; without a worker: within two minutes.';
+  'Heard of within 45 s, or runs a job whose lease runs, and has not ended; without a worker: '
+  'within two minutes.';
 revoke all on publish.worker from public;
 grant select on publish.worker to publish_reader, publish_worker, publish_admin;

@@ -52,6 +52,7 @@ from pgpublish.cli.logs import Log, drains, flushed, format_option, quiet_option
 from pgpublish.cli.tables import cell, plain
 from pgpublish.database import Connection
 from pgpublish.errors import Locked, MissingPart
+from pgpublish.presence import Presence
 from pgpublish.resources import SqlFile
 from pgpublish.terminal import say, say_as_is, say_json
 
@@ -190,6 +191,7 @@ def drain(
                         return
             return
         database.require_current(stop)
+        presence = Presence("drain")
         reconnect(
             database,
             stop,
@@ -199,6 +201,7 @@ def drain(
                 batch=batch,
                 report=report if as_json else drains(logs),
                 warn=logs.warn,
+                presence=presence,
             ),
             warn=logs.warn,
         )

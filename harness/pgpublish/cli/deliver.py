@@ -21,6 +21,7 @@ from pgpublish.cli.console import (
 from pgpublish.cli.logs import Log, drains, flushed, format_option, quiet_option
 from pgpublish.database import Connection
 from pgpublish.errors import Undelivered
+from pgpublish.presence import Presence
 from pgpublish.terminal import say_json
 
 threads_option = click.option(
@@ -135,8 +136,17 @@ def run_command(
 def _drain(
     database: Database, stop: Event, batch: int, logs: Log, failed: list[BaseException]
 ) -> None:
+    presence = Presence("drain")
+
     def work(conn: Connection) -> None:
-        drain_room.run(conn, stop, batch=batch, report=drains(logs), warn=logs.warn)
+        drain_room.run(
+            conn,
+            stop,
+            batch=batch,
+            report=drains(logs),
+            warn=logs.warn,
+            presence=presence,
+        )
 
     try:
         reconnect(database, stop, work, warn=logs.warn)

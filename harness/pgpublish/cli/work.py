@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import socket
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from pgpublish.cli.seconds import Seconds
 from pgpublish.cli.tables import plain
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument
+from pgpublish.presence import Presence
 from pgpublish.session import limited
 from pgpublish.terminal import printable
 
@@ -94,7 +94,7 @@ def work_in_thread(
     report: Callable[[room.Outcome], None],
 ) -> None:
     """Works until stop is set. The main thread is left to signals."""
-    name = f"{socket.gethostname()}:{os.getpid()}"
+    presence = Presence("jobs")
 
     def run(conn: Connection) -> None:
         with room.heart(partial(database.worker, stop), log) as beating:
@@ -104,9 +104,10 @@ def work_in_thread(
                 stop,
                 beating=beating,
                 lease=lease,
-                worker=name,
+                worker=presence.name,
                 report=report,
                 warn=log,
+                presence=presence,
             )
 
     with ThreadPoolExecutor(1) as pool:

@@ -23,6 +23,7 @@ def dispatch(conn: Connection, shared: Shared, *, once: bool = False) -> None:
             raise shared.crashed[0]
         now = shared.clock()
         tend(conn, shared)
+        shared.presence.beat(conn, doing(shared))
         if now >= look_at:
             was_idle = shared.queue.idle()
             wait = look(conn, shared)
@@ -37,6 +38,11 @@ def dispatch(conn: Connection, shared: Shared, *, once: bool = False) -> None:
         ):
             shared.changed.clear()
             look_at = min(look_at, max(earliest, shared.clock()))
+
+
+def doing(shared: Shared) -> str:
+    names = sorted({claimed.name for claimed in shared.held.now()})
+    return f"delivering to {', '.join(names)}" if names else "waiting for changes"
 
 
 def await_news(conn: Connection, shared: Shared, pooled: bool, seconds: float) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
@@ -12,6 +10,7 @@ from pgpublish.database import Connection, watch
 from pgpublish.deliver.calls import prepare
 from pgpublish.deliver.pacing import Pacing
 from pgpublish.deliver.queue import Queue
+from pgpublish.presence import Presence
 from pgpublish.retry import Backoff
 from pgpublish.sinks import Message
 
@@ -84,7 +83,8 @@ class Shared:
         self._connect = connect
         self.stop = stop
         self.names = names
-        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.presence = Presence("deliver", clock=clock)
+        self.worker = self.presence.name
         self.report = report
         self.warn = warn
         self.clock = clock

@@ -74,6 +74,7 @@ def _dispatch(shared: Shared, once: bool) -> dict[str, str]:
             with shared.session() as conn:
                 try:
                     dispatch(conn, shared, once=once)
+                    shared.presence.end(conn)
                     return undelivered(conn, shared) if once else {}
                 except psycopg.OperationalError as error:  # while it waited for notifications
                     if shared.crashed:

@@ -15,6 +15,7 @@ from pgpublish.jobs.heart import Heart
 from pgpublish.jobs.job import Job, Returned, runs_nothing
 from pgpublish.jobs.running import LEASE_S, error_name, message_of, running, take
 from pgpublish.jobs.session import row, transact
+from pgpublish.presence import Presence
 
 MIN_WAIT_S = 0.02
 MAX_WAIT_S = 1.0  # between two looks of an idle worker, which doubles its wait each time
@@ -86,6 +87,7 @@ def work(
     report: Callable[[Outcome], None] = lambda outcome: None,
     warn: Callable[[str], None] = lambda message: None,
     clock: Callable[[], float] = time.monotonic,
+    presence: Presence | None = None,
 ) -> None:
     """Runs due jobs of these kinds, one after another, until stop is set.
 
@@ -106,6 +108,8 @@ def work(
                 pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
                 if pruned != (PRUNE,):
                     prune_at = clock() + PRUNE_EVERY_S
+            if presence is not None:
+                presence.beat(conn, "waiting for jobs")
             job = take(conn, None, list(kinds), worker, lease)
         except PublishError as error:
             if not retryable(error):
@@ -122,6 +126,8 @@ def work(
             raise ConnectionFailed("the connection was lost", hint="Is the server running?")
         for name, value in settings.items():
             setattr(conn, name, value)
+    if presence is not None:
+        presence.end(conn)
 
 
 def run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:
