@@ -20,7 +20,7 @@ begin
       from (values
         ('delivered_total', coalesce(v_sum.sent, 0)::float8, 'Changes delivered.'),
         ('failures_total', coalesce(v_sum.failed, 0), 'Changes that a batch did not deliver.'),
-        ('dead_letters_total', coalesce(v_sum.dead, 0), 'Changes given up.')) m (name, value, help);
+        ('given_up_total', coalesce(v_sum.dead, 0), 'Changes given up.')) m (name, value, help);
   return query
     select h.*
       from publish.histogram_metrics(

@@ -32,6 +32,7 @@ from pgpublish.cli import (
     deliver,
     doctor,
     jobs,
+    metrics,
     publish,
     settings,
     subscriptions,
@@ -262,6 +263,7 @@ for command in (
     *cron.COMMANDS,
     *doctor.COMMANDS,
     *uninstall.COMMANDS,
+    *metrics.COMMANDS,
 ):
     main.add_command(command)
 completion.add_names(main.commands)
