@@ -166,7 +166,7 @@ def test_status_in_json_has_what_the_function_returns(
     assert row["lag"] > 0
     names = things.execute("select * from publish_status()").description
     assert names is not None
-    assert list(row) == [column.name for column in names]
+    assert list(row)[: len(names)] == [column.name for column in names]
 
 
 @pytest.mark.parametrize(

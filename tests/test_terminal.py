@@ -77,7 +77,8 @@ def test_log_lines_and_tracebacks_of_others_are_written_out(tmp_path: Path) -> N
     "command",
     [["changes"], ["changes", "--json"], ["deliver", "--once"], ["subscriptions"], ["audit"],
      ["subscriptions", "--json"], ["verify"], ["backfill", "kind" + HOSTILE, "--no-wait"],
-     ["unsubscribe", "none" + HOSTILE], ["dead", "list"], ["quarantine", "list"], ["jobs"]],
+     ["unsubscribe", "none" + HOSTILE], ["dead", "list"], ["quarantine", "list"], ["jobs"],
+     ["status"], ["status", "--json"], ["report"]],
 )  # fmt: skip
 def test_no_command_lets_the_database_steer(
     command: list[str], db: Connection, url: str, monkeypatch: pytest.MonkeyPatch

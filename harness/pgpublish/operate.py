@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from pgpublish.database import Connection, call
+from pgpublish.database import Connection, call, rows
+from pgpublish.errors import PublishError
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,23 @@ class Status:
 
 def status(conn: Connection) -> Status:
     return Status(*call(conn, "select * from public.publish_status()"))
+
+
+def overview(conn: Connection) -> dict[str, Any]:
+    """publish.overview() as it is: everything the screens show. Raises as call does."""
+    found: dict[str, Any] = call(conn, "select publish.overview()")[0]
+    return found
+
+
+def running_jobs(conn: Connection) -> list[dict[str, Any]]:
+    """Running jobs, the newest first, at most 20; none for a role that may not see them."""
+    try:
+        return rows(
+            conn,
+            "select id, kind, worker, started_at, data"
+            " from public.publish_jobs('running', batch => 20)",
+        )
+    except PublishError as error:
+        if error.sqlstate != "42501":
+            raise
+        return []

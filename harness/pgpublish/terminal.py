@@ -15,12 +15,16 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 import click
 
 from pgpublish import exact
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
 
 # What may be none; most text is all of these, and a match is fast.
 HARMLESS = re.compile(r"[ -~]*")
@@ -45,6 +49,32 @@ def json_line(value: Any) -> str:
 def say_as_is(text: str) -> None:
     """Writes what this package wrote, to stdout."""
     _write(text, False)
+
+
+def painted(text: str, width: int = 0, *, right: bool = False, **style: Any) -> str:
+    """text for say_painted: printable, as wide as width, with click's styles."""
+    text = printable(text)
+    return click.style(text.rjust(width) if right else text.ljust(width), **style)
+
+
+def say_painted(text: str) -> None:
+    """Writes what painted has made; without colours where there is no terminal."""
+    _write(text + "\n", False)
+
+
+def live_screen() -> Live:
+    """A screen of its own that is drawn again and again, of what words() makes."""
+    from rich.console import Console
+    from rich.live import Live
+
+    return Live(console=Console(highlight=False), screen=True, auto_refresh=False)
+
+
+def words(text: str, style: str = "") -> Text:
+    """text for live_screen: printable, and never markup."""
+    from rich.text import Text
+
+    return Text(printable(text), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def clear() -> None:

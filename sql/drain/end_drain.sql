@@ -26,7 +26,8 @@ begin
           v_next.duration_total + (v_now - end_drain.began),
           -- Of a single mark: its age is the lag.
           case when end_drain.since is not null
-                 then publish.add_ages(ages => v_next.waits, since => end_drain.since, now => v_now)
+                 then publish.add_ages(ages => v_next.waits, since => end_drain.since,
+                                       now => v_now)
                when v_next.published = 1
                  then row(publish.add_age((v_next.waits).counts, v_age),
                           (v_next.waits).seconds + v_age)::publish.ages

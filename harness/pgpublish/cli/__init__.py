@@ -1,8 +1,8 @@
 """The command. Data goes to stdout, everything else to stderr.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 the schema is missing or
-of another version, 5 another session holds the lock, 6 verify,
-audit or doctor found something, 7 deliver --once could not deliver everything.
+of another version, 5 another session holds the lock, 6 verify, audit, doctor or status
+--check found something, 7 deliver --once could not deliver everything.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 from psycopg.errors import Diagnostic
-from tabulate import tabulate
 
 from pgpublish import (
     __version__,
     migrate,
-    operate,
 )
 from pgpublish import drain as drain_room
 from pgpublish.cli import (
@@ -34,8 +32,11 @@ from pgpublish.cli import (
     jobs,
     metrics,
     publish,
+    report,
     settings,
+    status,
     subscriptions,
+    top,
     uninstall,
     walk,
 )
@@ -44,13 +45,11 @@ from pgpublish.cli.console import (
     Database,
     batch_option,
     json_option,
-    log,
     reconnect,
     stop_on_signals,
     with_connection,
 )
 from pgpublish.cli.logs import Log, drains, flushed, format_option, quiet_option
-from pgpublish.cli.tables import cell, plain
 from pgpublish.database import Connection
 from pgpublish.errors import Locked, MissingPart
 from pgpublish.presence import Presence
@@ -59,7 +58,7 @@ from pgpublish.terminal import say, say_as_is, say_json
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
 is not installed there or is of another version, 5 another session is draining, 6 verify,
-audit or doctor found something, 7 deliver --once could not deliver everything."""
+audit, doctor or status --check found something, 7 deliver --once could not deliver all."""
 
 
 @click.group(cls=Commands, epilog=EPILOG)
@@ -209,24 +208,6 @@ def drain(
 
 
 @main.command()
-@json_option
-@with_connection()
-def status(conn: Connection, as_json: bool) -> None:
-    """Show head, depth and lag of the feed, and the last drain."""
-    row = asdict(operate.status(conn))
-    if as_json:
-        say_json({name: plain(value) for name, value in row.items()})
-    else:
-        say(
-            tabulate(
-                [(n, "-" if v is None else cell(v)) for n, v in row.items()],
-                tablefmt="plain",
-                disable_numparse=True,
-            )
-        )
-
-
-@main.command()
 @click.option(
     "--keep",
     type=click.Path(path_type=Path),
@@ -264,6 +245,9 @@ for command in (
     *doctor.COMMANDS,
     *uninstall.COMMANDS,
     *metrics.COMMANDS,
+    *status.COMMANDS,
+    *top.COMMANDS,
+    *report.COMMANDS,
 ):
     main.add_command(command)
 completion.add_names(main.commands)

@@ -36,7 +36,8 @@ SECTIONS = {
     "Read": "changes",
     "Deliver": "subscribe subscriptions deliver pause resume seek resync unsubscribe dead",
     "Jobs": "work jobs",
-    "Operate": "run status doctor verify audit quarantine settings set cron uninstall",
+    "Operate": "run status top report metrics doctor verify audit quarantine settings set cron"
+    " uninstall",
 }
 
 

@@ -178,6 +178,7 @@ insert into api values
   ($$select publish.feed_metrics()$$,                         ' rka'),
   ($$select publish.server_metrics()$$,                       ' rka'),
   ($$select publish.latencies()$$,                            ' rka'),
+  ($$select publish.overview()$$,                             ' rka'),
   ($$select publish.beat(gen_random_uuid(), '{"name": "n", "kind": "jobs"}', 'd')$$, '  ka'),
   ($$select publish.rights()$$,                               'wrka'),
   ($$select publish.wrong_rights()$$,                         'wrka'),
