@@ -38,6 +38,6 @@ end
 $$;
 comment on function publish.end_drain(publish.drain, timestamptz, timestamptz[]) is
   'Appends the row that is the state of the next drain. next: the newest row, changed to what this '
-  'drain did; its totals and its time are still those of before. since: of what it published; null: '
-  'nothing, or one change of one mark. Returns next with its number.';
+  'drain did; its totals and its time are still those of before. since: of what it published; '
+  'null: nothing, or one change of one mark. Returns next with its number.';
 revoke all on function publish.end_drain(publish.drain, timestamptz, timestamptz[]) from public;

@@ -158,11 +158,6 @@ def test_a_prometheus_scrapes_it_and_every_query_of_the_dashboard_runs_there(
     assert [(t["health"], t["lastError"]) for t in targets] == [("up", "")]
 
 
-def test_promtool_has_nothing_to_say_about_the_metrics(exporter: str) -> None:
-    assert promtool("check", "metrics", given=get(exporter)) == ""
-    assert get(exporter, "application/openmetrics-text; version=1.0.0").endswith("# EOF\n")
-
-
 def test_the_alerts_are_rules_and_their_tests_pass() -> None:
     promtool("check", "rules", "alerts.yaml")
     promtool("test", "rules", "alerts_test.yaml")
@@ -190,7 +185,7 @@ def test_every_metric_is_in_the_docs_and_no_query_names_another(busy: Any) -> No
         assert set(NAME.findall(text)) <= names, text
 
 
-def test_it_prints_what_it_serves_and_says_when_the_database_is_gone(
+def test_it_serves_what_promtool_approves_and_says_when_the_database_is_gone(
     url: str, busy: Any, exporter: str, admin: Any, database: str
 ) -> None:
     printed = CliRunner().invoke(cli.main, ["--database-url", url, "metrics"])
@@ -201,6 +196,12 @@ def test_it_prints_what_it_serves_and_says_when_the_database_is_gone(
     assert {"name": "pgpublish_jobs_lost", "type": "gauge", "labels": {}, "value": 0} in [
         json.loads(line) for line in rows.splitlines()
     ]
+    assert promtool("check", "metrics", given=get(exporter)) == ""
+    assert get(exporter, "application/openmetrics-text; version=1.0.0").endswith("# EOF\n")
+    taken = exporter.split("/")[2]
+    refused = CliRunner().invoke(cli.main, ["--database-url", url, "metrics", "--serve", taken])
+    assert refused.exit_code == 1
+    assert "cannot be served" in refused.stderr
     admin.execute(f"alter database {database} allow_connections false")
     admin.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [database]
@@ -214,13 +215,6 @@ def test_it_prints_what_it_serves_and_says_when_the_database_is_gone(
 @pytest.mark.parametrize("address", ["9187", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:x"])
 def test_what_is_no_address_is_wrong_usage(address: str) -> None:
     assert CliRunner().invoke(cli.main, ["metrics", "--serve", address]).exit_code == 2
-
-
-def test_an_address_that_is_taken_is_refused(url: str, exporter: str) -> None:
-    taken = exporter.split("/")[2]
-    done = CliRunner().invoke(cli.main, ["--database-url", url, "metrics", "--serve", taken])
-    assert done.exit_code == 1
-    assert "cannot be served" in done.stderr
 
 
 # --- the other files
