@@ -45,7 +45,7 @@ def running_jobs(conn: Connection) -> list[dict[str, Any]]:
         return rows(
             conn,
             "select id, kind, worker, started_at, data"
-            " from public.publish_jobs('running', batch => 20)",
+            " from public.publish_jobs('running'::text, null::text, 20, false, null::text)",
         )
     except PublishError as error:
         if error.sqlstate != "42501":

@@ -31,16 +31,7 @@ begin
       v_size := greatest(cardinality(v_batch.marks) / 2, v_batch.first);
     end if;
   end loop;
-  if cardinality(v_hold.aside) > 0 then
-    perform publish.defer(marks => v_hold.aside, reason => 'aside', sqlstate => '57014',
-                          message => 'waits because a drain did not get through with its kind');
-  end if;
-  if cardinality(v_hold.off) > 0 then
-    perform publish.put_off(v_hold.off);
-  end if;
-  if cardinality(v_hold.locked) > 0 then
-    perform publish.defer(marks => v_hold.locked, reason => 'locked');
-  end if;
+  perform publish.leave_out(aside => v_hold.aside, off => v_hold.off, locked => v_hold.locked);
   v_done := publish.judge(marks => v_marks, kinds => v_hold.kinds, phase => v_batch.phase);
   perform publish.apply(head => v_next.head, at => drain_marks.began, judgement => v_done);
   perform publish.release(batch => v_batch, held => v_hold.held, changes => v_done.changes);

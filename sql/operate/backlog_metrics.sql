@@ -23,7 +23,7 @@ as $$
   union all
   select row('pgpublish_' || m.name, 'gauge', jsonb_build_object('kind', w.of_kind), m.value,
              m.help)::publish.metric
-    from public.publish_walks() w
+    from public.publish_walks(null) w
    cross join lateral (values
      ('walk_marked_keys', w.marked::float8, 'Keys that the walk of the kind has marked so far.'),
      ('walk_estimated_keys', w.estimate, 'Keys that it will mark, about.'),

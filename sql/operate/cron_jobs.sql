@@ -14,7 +14,8 @@ begin
       hint = 'Pass ''1 minute'', which publishes within a second, or 1 to 59 seconds.';
   end if;
   if v_seconds = 60 then
-    return query values (v_name, '* * * * *', 'call public.publish_run(interval ''55 s'', 500)', true);
+    return query values
+      (v_name, '* * * * *', 'call public.publish_run(interval ''55 s'', 500)', true);
   else
     return query values
       (v_name, format('%s seconds', v_seconds::int), 'select public.publish_drain(500)', true),

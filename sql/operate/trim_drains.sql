@@ -22,6 +22,6 @@ begin
 end
 $$;
 comment on function publish.trim_drains(int) is
-  'Trims the log of drains to the settings drain_log_rows and drain_log_retention, at most batch, and '
-  'its samples to a day; returns how many drains went. Called under the drain''s lock.';
+  'Trims the log of drains to the settings drain_log_rows and drain_log_retention, at most batch, '
+  'and its samples to a day; returns how many drains went. Called under the drain''s lock.';
 revoke all on function publish.trim_drains(int) from public;

@@ -17,7 +17,7 @@ in_option = click.option(
 
 @click.group()
 def cron() -> None:
-    """Have pg_cron drain and maintain."""
+    """Let pg_cron drain and maintain."""
 
 
 @cron.command()

@@ -35,7 +35,7 @@ class Address(click.ParamType[tuple[str, int]]):
 @json_option
 @click.pass_obj
 def metrics(database: Database, address: tuple[str, int] | None, as_json: bool) -> None:
-    """Print metrics in the OpenMetrics format, or serve them.
+    """Print metrics as OpenMetrics, or serve them.
 
     Each scrape asks the database; while that does not answer, pgpublish_up is 0. Give the login
     pg_monitor too, to see the oldest snapshot. The names are in docs/metrics.md.

@@ -23,7 +23,7 @@ from pgpublish.terminal import say_as_is
 )
 @with_connection()
 def report_command(conn: Connection, output: Path | None) -> None:
-    """Write one HTML page with what status shows, and the last hour and day as curves.
+    """Write what status shows, with curves, as one HTML page.
 
     It refers to nothing outside, so that it can be mailed or kept.
     """

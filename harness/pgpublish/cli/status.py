@@ -54,7 +54,7 @@ def number(n: float | None, bad: bool = False) -> Cell:
 @json_option
 @with_connection()
 def status(conn: Connection, watch: bool, interval: float, check: bool, as_json: bool) -> None:
-    """Show the feed, kinds, subscriptions, workers, jobs, and what needs somebody.
+    """Show the feed, its workers, and what needs somebody.
 
     With --json, what publish_status() returns and all that the screen shows.
     """
@@ -219,7 +219,7 @@ def table(
         yield painted(f"{heads[0]}  ", bold=True) + painted(str(none), dim=True)
         return
     widths = [max(len(head), *(len(row[n].text) for row in rows)) for n, head in enumerate(heads)]
-    widths[0] = min(widths[0], max(12, terminal_width() - sum(widths[1:]) - 2 * len(widths)))
+    widths[0] = min(widths[0], max(12, terminal_width(80) - sum(widths[1:]) - 2 * len(widths)))
     last = len(heads) - 1
     fits = [0 if n == last and not rows[0][n].right else width for n, width in enumerate(widths)]
     yield "  ".join(

@@ -25,7 +25,7 @@ from pgpublish.terminal import live_screen
 )
 @click.pass_obj
 def top(database: Database, interval: float) -> None:
-    """Watch drains, subscriptions, workers and jobs live, until interrupted.
+    """Watch the feed, its workers and jobs live.
 
     The curves are of the last ten minutes, in steps of ten seconds.
     """
