@@ -36,14 +36,14 @@ MUTANTS = [
     Mutant(
         "drains work side by side",
         "sql/common/try_writer_lock.sql",
-        "  lock table publish.writer in exclusive mode nowait;\n",
+        "  lock table publish.writer in share update exclusive mode nowait;\n",
         "",
         "tests/drain/test_lock.py",
     ),
     Mutant(
         "the lock does not exclude itself",
         "sql/common/try_writer_lock.sql",
-        "in exclusive mode",
+        "in share update exclusive mode",
         "in row exclusive mode",
         "tests/drain/test_lock.py",
     ),

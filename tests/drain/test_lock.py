@@ -20,8 +20,8 @@ from helpers import (
 
 DRAIN_LOCK = (
     "select count(*) from pg_locks l where l.relation = 'publish.writer'::regclass"
-    " and l.mode = 'ExclusiveLock' and l.granted and l.database = (select oid from pg_database"
-    " where datname = current_database()) and l.pid = %s"
+    " and l.mode = 'ShareUpdateExclusiveLock' and l.granted and l.pid = %s"
+    " and l.database = (select oid from pg_database where datname = current_database())"
 )
 
 
@@ -193,3 +193,14 @@ def test_only_a_drain_that_published_notifies_and_says_the_head(connect):
         drain(db)
     heard = [n.payload for n in listener.notifies(timeout=PATIENCE, stop_after=2)]
     assert heard == ["1", "2"]
+
+
+@pytest.mark.parametrize("role", ["publish_writer", "publish_reader"])
+@pytest.mark.parametrize("statement", ["select 1 from {} for update", "insert into {} values (1)"])
+def test_who_may_only_name_the_table_cannot_take_the_lock(connect, role, statement):
+    db, other = connect(), connect(autocommit=False)
+    db.execute("select publish_define('note')")
+    enqueue(db, "note", "a", "1")
+    other.execute(f"set role {role}".encode())
+    other.execute(f"prepare p as {statement.format('publish.writer')}".encode())
+    assert drain(db).published == 1
