@@ -24,6 +24,7 @@ declare
   );
   v_key text[] := define.key;
   v_missing text;
+  v_unread regclass;
   v_old publish.kind;
 begin
   if coalesce(define.kind, '') = '' or octet_length(define.kind) > 200 then
@@ -74,6 +75,14 @@ begin
       errcode = 'PT400',
       detail = format('kind %L, view %s, user %s', define.kind, v_view, publish.caller()),
       hint = format('As its owner: grant select on %s to %I', v_view, publish.caller());
+  end if;
+  v_unread := publish.unread_by(reader => publish.caller(), view => define.view);
+  if v_unread is not null then
+    raise exception 'a view is published by who may read it' using
+      errcode = 'PT400',
+      detail = format('kind %L, view %s reads %s as who asks, user %s', define.kind, v_view,
+                      v_unread, publish.caller()),
+      hint = format('As its owner: grant select on %s to %I', v_unread, publish.caller());
   end if;
   if v_view is null then
     if v_key is not null then

@@ -128,3 +128,37 @@ def test_the_settings_of_who_defines_again_do_not_misspell_keys(db):
     )
     drain_all(db)
     assert set(feed(db, "day")) == {"2024-02-01", "2024-05-06"}
+
+
+INVOKER = """
+create role {admin}; grant publish_admin to {admin};
+create table secret (id int primary key, word text); select publish_define('secret', 'secret');
+create view shown with (security_invoker = on) as select s.id, s.word from secret s;
+create view outer_view as select * from shown;
+grant select on shown, outer_view to {admin}, publish_projector;
+grant select (id) on secret to {admin};
+create table own (id int primary key); alter table own owner to {admin};
+select publish_define('own', 'own'); grant select on own to publish_projector;
+"""
+
+
+def test_what_a_view_reads_as_who_asks_is_published_by_who_may_read_it(db):
+    if db.info.server_version < 150000:
+        pytest.skip("security_invoker came with PostgreSQL 15")
+    admin = f"{db.info.dbname}_admin"
+    db.execute(INVOKER.format(admin=admin).encode())
+    lookup = "select id from shown where id = any ($1)"
+    try:
+        for statement, *given in [
+            ("select publish_define('shown', 'shown')",),
+            ("select publish_define('shown', 'outer_view')",),
+            ("select publish_capture('own', 'own', lookup => %s)", lookup),
+        ]:
+            with db.transaction(force_rollback=True):
+                db.execute(f"set local role {admin}".encode())
+                assert refused(db, statement, *given) == "PT400"
+            with db.transaction(force_rollback=True):
+                db.execute(f"grant select (word) on secret to {admin}; set role {admin}".encode())
+                db.execute(statement, given)
+    finally:
+        db.execute(f"drop owned by {admin}; drop role {admin}".encode())

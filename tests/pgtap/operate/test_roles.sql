@@ -162,6 +162,7 @@ insert into api values
   ($$select publish.describe_relation('article')$$,           '   a'),
   ($$select publish.view_query('article')$$,                  '   a'),
   ($$select publish.view_reads('article')$$,                  '   a'),
+  ($$select publish.unread_by('postgres', 'article')$$,       '   a'),
   ($$select publish.view_state('article')$$,                  '   a'),
   ($$select publish.marked_keys('article')$$,                 '   a'),
   ($$select publish.some_value('publish.kind', 'kind', false)$$,'   a'),
