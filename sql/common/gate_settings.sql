@@ -6,7 +6,8 @@ as $$
   select 'set search_path = pg_catalog, pg_temp set row_security = off set lock_timeout = ''100ms'''
          ' set timezone = ''UTC'' set datestyle = ''ISO, MDY'' set intervalstyle = ''postgres'''
          ' set extra_float_digits = 1 set bytea_output = ''hex'''
-         ' set lc_monetary = ''C'' set lc_time = ''C'''
+         ' set lc_monetary = ''C'' set lc_time = ''C'' set array_nulls = on'
+         ' set quote_all_identifiers = off set xmlbinary = base64 set xmloption = content'
          ' set enable_bitmapscan = on set enable_hashjoin = on set enable_mergejoin = on'
          ' set enable_sort = on set enable_incremental_sort = on'
 $$;

@@ -181,3 +181,18 @@ def test_revs_of_one_drain_follow_the_order_of_enqueue_over_all_kinds(db):
     order = "select source_id from publish.published where rev > 2 order by rev"
     assert [key for (key,) in db.execute(order).fetchall()] == ["7", "y", "6", "x"]
     assert feed(db, "note")["x"] == 2
+
+
+@pytest.mark.parametrize("setting", ["array_nulls = off", "quote_all_identifiers = on"])
+def test_what_a_session_calls_a_value_is_no_change(db, setting):
+    db.execute(
+        "create table t (id int primary key);"
+        "create view v as select id, id::text::regtype::text as type,"
+        "                        ('{' || 'null,' || id || '}')::text[] as list from t;"
+        "select publish_define('t', 'v'); insert into t values (23)"
+    )
+    enqueue(db, "t", "23")
+    assert drain(db).published == 1
+    db.execute(f"set {setting}".encode())
+    enqueue(db, "t", "23")
+    assert drain(db).unchanged == 1
