@@ -806,6 +806,12 @@ def test_a_schema_that_came_without_its_record_is_refused_in_words(url: str) -> 
     assert "no record" in refusal(url).message
 
 
+def test_one_of_our_schemas_without_the_other_is_refused_in_words(url: str) -> None:
+    with session(url) as conn:
+        conn.execute("drop schema publish_gate cascade")
+    assert "publish_gate" in str(refusal(url).hint)
+
+
 def test_a_schema_that_came_without_the_rows_of_yoyo_is_taken_as_it_is(url: str) -> None:
     with session(url) as conn:
         conn.execute("delete from publish._yoyo_migration")

@@ -36,10 +36,12 @@ def require(conn: Connection, text: str, *, recorded: bool) -> None:
     """Raises SchemaMismatch where the migrations would end half way, in words that say less. text:
     all of theirs. recorded: whether it is known how what is there was made."""
     row = conn.execute(
-        "select pg_is_in_recovery(), to_regnamespace('public'::text) is not null"
+        "select pg_is_in_recovery(), to_regnamespace('public'::text) is not null,"
+        " to_regclass('publish.outbox'::text) is not null,"
+        " to_regnamespace('publish_gate'::text) is not null"
     ).fetchone()
     assert row is not None
-    standby, public = row
+    standby, public, ours, gate = row
     # Not asked in SQL: psycopg reads no text in SQL_ASCII.
     encoding = conn.info.parameter_status("server_encoding") or ""
     if standby:
@@ -66,6 +68,12 @@ def require(conn: Connection, text: str, *, recorded: bool) -> None:
             detail="publish.file has no rows: it comes from a dump of the schema without data.",
             hint="Drop what the dump made (schemas publish and publish_gate, and the functions"
             " publish_… in public) and run migrate; or load the data of schema publish, too.",
+        )
+    if ours and not gate:
+        raise SchemaMismatch(
+            "schema publish is there, but not schema publish_gate",
+            detail="It comes from a dump of some schemas; the triggers need functions of both.",
+            hint="Load schema publish_gate from where the dump was made: pg_dump -n publish_gate",
         )
 
 
