@@ -57,6 +57,18 @@ as $$
               or c.proname in ('now', 'transaction_timestamp', 'statement_timestamp')
               or c.proname = 'age' and c.pronargs = 1)
       union all
+      select format('%s() is that of the session which drains', c.proname),
+             'Leave it to readers: the feed is one for all of them.'
+        from called c
+       where c.pronamespace = 'pg_catalog'::regnamespace
+         and c.proname in ('current_setting', 'pg_backend_pid', 'txid_current',
+                           'pg_current_xact_id', 'inet_client_addr')
+      union all
+      select 'the current user is publish_projector where the drain reads',
+             'Leave it to readers: the feed is one for all of them.'
+        from node n
+       where n.content ~ '^SQLVALUEFUNCTION :op (9|1[0-2]) '
+      union all
       select v.problem, 'Publish the time or the number that it is compared with.'
         from node n
        cross join lateral (values

@@ -27,6 +27,9 @@ VARYING = {
     "select id, dice() as r from item": "dice()",
     "select id, gen_random_uuid() as r from item": "gen_random_uuid()",
     "select id from item tablesample system (50)": "TABLESAMPLE",
+    "select id from item where name = current_setting('a.b', true)": "current_setting()",
+    "select id from item where name = current_user": "current user",
+    "select id, session_user::text as who from item": "current user",
 }
 STEADY = [
     "select * from item",
