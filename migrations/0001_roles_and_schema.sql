@@ -13,6 +13,7 @@ begin
     ('publish_reader', 'pgpublish: may read the feed'),
     ('publish_worker', 'pgpublish: may drain, claim, settle and run jobs'),
     ('publish_admin', 'pgpublish: may define, capture, subscribe, redrive and prune'),
+    ('publish_server', 'pgpublish: reads for the readers that pgpublish serve knows by a token'),
     ('publish_projector', 'pgpublish: runs the SQL of views, lookups, validators, keys: read-only')
   loop
     if not exists (select from pg_catalog.pg_roles r where r.rolname = v_role) then
@@ -95,7 +96,8 @@ comment on schema publish is
   'pgpublish: SQL views and payloads as a revisioned change feed. The API is public.publish_*.';
 alter default privileges for role publish_owner revoke execute on functions from public;
 grant usage on schema publish
-  to publish_writer, publish_reader, publish_worker, publish_admin, publish_projector;
+  to publish_writer, publish_reader, publish_worker, publish_admin, publish_projector,
+     publish_server;
 comment on schema publish_gate is
   'pgpublish: functions made of users'' SQL (projections, keys, lookups), and those that run it as '
   'publish_projector.';
@@ -134,4 +136,4 @@ comment on column publish.object.grants is
 comment on column publish.object.definer is 'Of a function: SECURITY DEFINER.';
 comment on column publish.object.settings is 'Of a function: its SET clauses.';
 grant select on publish.file, publish.object
-  to publish_writer, publish_reader, publish_worker, publish_admin;
+  to publish_writer, publish_reader, publish_worker, publish_admin, publish_server;

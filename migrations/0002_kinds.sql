@@ -12,6 +12,8 @@ create table publish.kind (
   digest text,
   settings jsonb not null default '{}',
   former text[] not null default '{}',
+  scope text,
+  show_key boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint kind_pkey primary key (kind),
@@ -20,6 +22,7 @@ create table publish.kind (
   constraint a_view_has_a_key check ((view is null) = (key is null)),
   constraint a_key_has_columns check (cardinality(key) > 0),
   constraint schema_version_is_positive check (schema_version > 0),
+  constraint scope_is_named check (scope <> ''),
   constraint retention_is_sane
     check (retention > interval '0' and retention <= interval '1000 years')
 );
@@ -48,6 +51,13 @@ comment on column publish.kind.former is
   'Names that it had: marks of transactions and triggers that still use them are its own.';
 comment on column publish.kind.settings is
   'What publish_set set for this kind, by name: text, as in publish.setting.value.';
+comment on column publish.kind.scope is
+  'Member of the payload that says whose a row is, such as tenant_id; null: everybody''s who may '
+  'read the kind.';
+comment on column publish.kind.show_key is 'Readers see the source key of its changes.';
+create index kind_show_key_idx on publish.kind (kind) where show_key;
+comment on index publish.kind_show_key_idx is
+  'publish_changes, publish_get and publish_claim: kinds whose key is shown.';
 
 create table publish.projection (
   kind text not null,

@@ -108,6 +108,7 @@ create table publish.published (
   payload_no bigint,
   created_at timestamptz not null,
   updated_at timestamptz not null,
+  scope text,
   constraint published_pkey primary key (rev),
   constraint a_tombstone_has_no_payload
     check (deleted = (payload is null) and deleted = (payload_hash is null))
@@ -115,6 +116,7 @@ create table publish.published (
 create index published_key_idx on publish.published (kind, source_id, rev desc);
 create index published_pub_id_idx on publish.published (pub_id, rev desc);
 create index published_kind_idx on publish.published (kind, rev);
+create index published_scope_idx on publish.published (kind, scope, rev) where scope is not null;
 create index published_tombstone_idx on publish.published (kind, updated_at) where deleted;
 comment on table publish.published is
   'The feed: one row per key, moved to a new rev by every change. One row per (kind, source_id) '
@@ -127,6 +129,10 @@ comment on column publish.published.deleted is 'A tombstone: the key was publish
 comment on column publish.published.payload_hash is 'SHA-256 of the payload''s jsonb text.';
 comment on column publish.published.payload_no is
   'Of a payload kind: the highest applied to this key. A lower one that commits later loses.';
+comment on column publish.published.scope is
+  'Whose the row is: the text of its payload''s member publish.kind.scope; of a tombstone, whose '
+  'it was.';
+comment on index publish.published_scope_idx is 'publish_changes for a reader with a scope.';
 comment on index publish.published_pkey is 'publish_changes: the next rows after a rev.';
 comment on index publish.published_key_idx is
   'The drain''s look for what is published of a key. Newest first, to meet no dead version.';
@@ -135,6 +141,77 @@ comment on index publish.published_kind_idx is
   'publish_changes(kinds), and pruning of payload kinds with a retention.';
 comment on index publish.published_tombstone_idx is
   'Pruning of tombstones. By time, so that published_kind_idx cannot be read in its place.';
+
+create table publish.departed (
+  rev bigint not null,
+  kind text not null,
+  source_id text not null,
+  pub_id uuid not null,
+  schema_version int not null,
+  scope text not null,
+  created_at timestamptz not null,
+  departed_at timestamptz not null,
+  constraint departed_pkey primary key (rev),
+  constraint departed_once unique (pub_id, scope)
+);
+create index departed_scope_idx on publish.departed (kind, scope, rev);
+create index departed_at_idx on publish.departed (kind, departed_at);
+comment on table publish.departed is
+  'Keys that left a scope: readers of that scope see a tombstone here. The row goes when the key '
+  'comes back, and with the retention of tombstones.';
+comment on column publish.departed.rev is 'Of the change that gave the key another scope.';
+comment on column publish.departed.scope is 'The one that it left.';
+comment on column publish.departed.created_at is 'Of the key''s row in publish.published.';
+comment on index publish.departed_scope_idx is 'publish_changes for a reader with a scope.';
+comment on index publish.departed_at_idx is 'Pruning.';
+
+create table publish.reader (
+  role name not null,
+  kinds text[] not null,
+  scope text,
+  granted_at timestamptz not null default now(),
+  constraint reader_pkey primary key (role),
+  constraint a_reader_reads_something check (cardinality(kinds) > 0),
+  constraint a_scope_is_not_empty check (scope <> '')
+);
+comment on table publish.reader is
+  'Who may read what. Members of publish_worker, publish_admin and publish_owner read everything.';
+comment on column publish.reader.role is
+  'By name, so that dump and restore leave it valid. publish_reader: for its members that have no '
+  'row, and get none from another role.';
+comment on column publish.reader.kinds is '{*}: all, also those that are defined later.';
+comment on column publish.reader.scope is
+  'Of kinds that have a scope, only rows of this one; null: all rows.';
+insert into publish.reader (role, kinds) values ('publish_reader', '{*}');
+
+create type publish.reading as (
+  kinds text[],
+  scope text,
+  scoped text[]
+);
+comment on type publish.reading is
+  'What a reader may see and asks for. kinds: null for all; never null with a scope. scoped: those '
+  'of which it sees rows of its scope only.';
+
+create table publish.token (
+  name text not null,
+  hash bytea not null,
+  role name not null,
+  scope text,
+  expires_at timestamptz,
+  created_at timestamptz not null default now(),
+  constraint token_pkey primary key (name),
+  constraint token_hash_is_unique unique (hash),
+  constraint token_is_named check (name <> '' and octet_length(name) <= 200),
+  constraint a_scope_is_not_empty check (scope <> '')
+);
+comment on table publish.token is 'Bearer tokens of readers that come through pgpublish serve.';
+comment on column publish.token.name is 'What it is for; publish_token_remove takes it.';
+comment on column publish.token.hash is
+  'SHA-256 of the token, which has 244 random bits and is kept nowhere.';
+comment on column publish.token.role is 'The row of publish.reader that counts.';
+comment on column publish.token.scope is 'Narrows a reader that has no scope of its own.';
+comment on column publish.token.expires_at is 'Null: never.';
 
 create table publish.epoch (
   epoch_no int not null,
@@ -238,11 +315,13 @@ create type publish.change as (
   message text,
   verdict text,
   schema_version int,
+  scope text,
   old_place tid
 );
 comment on type publish.change is
   'An entry and what it changes: new, changed, renumbered (the same payload enqueued again), '
-  'unchanged, failed or locked. old_place: of its row in publish.published.';
+  'unchanged, failed or locked. scope: of the payload, null for a deletion. old_place: of its '
+  'row in publish.published.';
 
 create type publish.judgement as (
   changes publish.change[],
@@ -250,12 +329,13 @@ create type publish.judgement as (
   new int,
   changed int,
   renumbered int,
+  moved int,
   failed int,
   locked int
 );
 comment on type publish.judgement is
   'What the marks of a batch come to, and how many changes have each verdict; keys: without the '
-  'locked ones.';
+  'locked ones; moved: how many of the changed ones get another scope.';
 
 grant select on publish.drain, publish.drain_sample, publish.published, publish.epoch,
-  publish.alive, publish.floor to publish_admin;
+  publish.alive, publish.floor, publish.departed, publish.reader to publish_admin;

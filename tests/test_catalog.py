@@ -30,6 +30,7 @@ ROLES = [
     "publish_owner",
     "publish_projector",
     "publish_reader",
+    "publish_server",
     "publish_worker",
     "publish_writer",
 ]
@@ -195,7 +196,7 @@ def test_a_function_made_later_is_not_executable_by_public_either(conn: Connecti
         ) == [False, False]
 
 
-def test_privileges_are_granted_to_the_six_roles_only(conn: Connection) -> None:
+def test_privileges_are_granted_to_our_roles_only(conn: Connection) -> None:
     assert not offenders(
         conn,
         """
@@ -781,7 +782,7 @@ UNSAFE: dict[LiteralString, Callable[[Connection], None]] = {
     "grant select (kind) on publish.kind to public": test_nothing_is_granted_to_public,
     "grant usage on schema publish_gate to public": test_nothing_is_granted_to_public,
     "grant execute on function publish_head() to pg_monitor":
-        test_privileges_are_granted_to_the_six_roles_only,
+        test_privileges_are_granted_to_our_roles_only,
     "grant insert on publish.outbox to publish_writer":
         test_no_role_but_the_owner_may_write_a_table,
     "alter function publish_gate.plan(text) owner to postgres":

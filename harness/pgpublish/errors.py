@@ -2,6 +2,8 @@
 
 PublishError
  ├─ BadArgument      PT400  an argument is wrong
+ ├─ BadToken         PT401  this token is not known, or has expired
+ ├─ NotGranted       PT403  this reader may not read that
  ├─ NotDefined       PT404  no such kind, view or column
  ├─ StaleToken       PT409  the lease was lost
  ├─ CursorInvalid    PT410  this cursor cannot be continued
@@ -48,6 +50,14 @@ class PublishError(Exception):
 
 
 class BadArgument(PublishError):
+    pass
+
+
+class BadToken(PublishError):
+    pass
+
+
+class NotGranted(PublishError):
     pass
 
 
@@ -109,6 +119,8 @@ class OutputClosed(PublishError):
 
 BY_SQLSTATE: dict[str, type[PublishError]] = {
     "PT400": BadArgument,
+    "PT401": BadToken,
+    "PT403": NotGranted,
     "PT404": NotDefined,
     "PT409": StaleToken,
     "PT410": CursorInvalid,

@@ -31,6 +31,7 @@ declare
   v_head bigint := public.publish_head();
   v_lane int;
   v_ids record;
+  v_shown text[] := publish.shown_keys();
 begin
   perform publish.check_claim(publish_claim.worker, publish_claim.batch);
   v_subscription := publish.claimable(publish_claim.subscription);
@@ -63,7 +64,8 @@ begin
              case when v_ask.part = 'control' then o.kind || '/' || v_subscription.life
                   else v_ids.beginnings[width_bucket(o.rev - 1, v_ids.first_revs)] || o.rev end,
              v_source, lpad(v_subscription.life::text, 10, '0') || lpad(o.rev::text, 19, '0'),
-             o.rev, o.kind, o.pub_id, case when v_subscription.key then o.source_id end,
+             o.rev, o.kind, o.pub_id,
+             case when v_subscription.key or o.kind = any (v_shown) then o.source_id end,
              o.schema_version, o.deleted, o.payload, o.headers, o.attempts, o.updated_at
         from (select c.*
                 from publish.open_control(subscription => v_subscription, state => v_state,
@@ -86,13 +88,14 @@ end
 $$;
 comment on function public.publish_claim(text, text, int) is
   'Leases a lane of the subscription that has something to send, and returns its next changes, at '
-  'most batch, each key once, with the token to settle them by. part: fresh (all are new), retries '
-  '(all failed before; these two alternate) or control: one event of kind pgpublish.reset or '
-  'pgpublish.resynced, with the nil uuid as pub_id. id is the message''s: the epoch in which the '
-  'change was published, and its rev. sequence compares as text: what is not above that which a '
-  'consumer holds of a subject is old. key: the source key, if the subscription says so. attempts: '
-  'failures so far. No rows: nothing to do now, or paused, or leased. After a batch that the '
-  'endpoint answered with nothing, a batch is one change. Errors: PT404 no such subscription, '
-  'PT410 its position is below the retention floor, PT400 bad argument, or not READ COMMITTED.';
+  'most batch, each key once, with the token to settle them by. part: fresh (all are new), '
+  'retries (all failed before; these two alternate) or control: one event of kind pgpublish.reset '
+  'or pgpublish.resynced, with the nil uuid as pub_id. id is the message''s: the epoch in which '
+  'the change was published, and its rev. sequence compares as text: what is not above that which '
+  'a consumer holds of a subject is old. key: the source key, if the subscription or the kind '
+  'says so. attempts: failures so far. No rows: nothing to do now, or paused, or leased. After a '
+  'batch that the endpoint answered with nothing, a batch is one change. Errors: PT404 no such '
+  'subscription, PT410 its position is below the retention floor, PT400 bad argument, or not READ '
+  'COMMITTED.';
 revoke all on function public.publish_claim(text, text, int) from public;
 grant execute on function public.publish_claim(text, text, int) to publish_worker, publish_admin;

@@ -13,17 +13,21 @@ begin
   if v_of.new > 0 then
     insert into publish.published
       (rev, kind, source_id, schema_version, payload, payload_hash, deleted, headers, payload_no,
-       created_at, updated_at)
+       created_at, updated_at, scope)
     select apply.head + c.n, c.kind, c.source_id, c.schema_version, c.payload, c.payload_hash,
-           c.deleted, (c.mark).headers, (c.mark).payload_no, apply.at, apply.at
+           c.deleted, (c.mark).headers, (c.mark).payload_no, apply.at, apply.at, c.scope
       from publish.in_order(v_of.changes) c
      where c.verdict = 'new';
+  end if;
+  if v_of.moved > 0 then
+    perform publish.depart(head => apply.head, at => apply.at, changes => v_of.changes);
   end if;
   if v_of.changed > 0 then
     update publish.published p
        set rev = apply.head + c.n, schema_version = c.schema_version, payload = c.payload,
            payload_hash = c.payload_hash, deleted = c.deleted, headers = (c.mark).headers,
-           payload_no = (c.mark).payload_no, updated_at = apply.at
+           payload_no = (c.mark).payload_no, updated_at = apply.at,
+           scope = case when c.deleted then p.scope else c.scope end
       from publish.in_order(v_of.changes) c
      where c.verdict = 'changed' and p.ctid = c.old_place;
   end if;

@@ -1,5 +1,3 @@
--- Only published_pub_id_idx gives this order, however small the table was when this was planned;
--- "where p.pub_id = … and p.kind = …" may be planned over all rows of the kind.
 create or replace function public.publish_get(
   inout kind text,
   inout pub_id uuid,
@@ -10,7 +8,8 @@ create or replace function public.publish_get(
   out payload_hash bytea,
   out headers jsonb,
   out created_at timestamptz,
-  out updated_at timestamptz
+  out updated_at timestamptz,
+  out key text
 ) returns setof record
 language plpgsql
 stable
@@ -24,23 +23,18 @@ set jit = off
 rows 1
 as $$
 begin
-  perform publish.check_kind(publish_get.kind);
   return query
     select p.kind, p.pub_id, p.rev, p.schema_version, p.deleted, p.payload, p.payload_hash,
-           p.headers, p.created_at, p.updated_at
-      from (
-        select p.*
-          from publish.published p
-         where p.pub_id >= publish_get.pub_id and p.pub_id <= publish_get.pub_id
-         order by p.pub_id, p.rev desc
-         limit 1
-      ) p
-     where p.kind = publish_get.kind;
+           p.headers, p.created_at, p.updated_at,
+           case when p.kind = any (publish.shown_keys()) then p.source_id end
+      from publish.get(publish.narrow(publish.reading_of(publish.caller()),
+                                      array[publish_get.kind]), publish_get.pub_id) p;
 end
 $$;
 comment on function public.publish_get(text, uuid) is
-  'What is published under this pub_id now: one row, a tombstone if it was deleted, or none. '
-  'Errors: PT404 kind not defined.';
+  'What is published under this pub_id now: one row, a tombstone if it was deleted or left the '
+  'reader''s scope, or none. key: the source key, if the kind shows it. Errors: PT403 kind not '
+  'granted, PT404 not defined.';
 revoke all on function public.publish_get(text, uuid) from public;
 grant execute on function public.publish_get(text, uuid)
   to publish_reader, publish_worker, publish_admin;

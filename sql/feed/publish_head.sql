@@ -12,4 +12,5 @@ as $$
 $$;
 comment on function public.publish_head() is 'The highest rev published; 0 before the first.';
 revoke all on function public.publish_head() from public;
-grant execute on function public.publish_head() to publish_reader, publish_worker, publish_admin;
+grant execute on function public.publish_head()
+  to publish_reader, publish_worker, publish_admin, publish_server;

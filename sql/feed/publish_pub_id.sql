@@ -11,10 +11,16 @@ set enable_sort = off
 set enable_incremental_sort = off
 set jit = off
 as $$
+declare
+  v_reading publish.reading;
 begin
-  perform publish.check_kind(publish_pub_id.kind);
+  if not pg_has_role(publish.caller(), 'publish_writer', 'usage') then
+    v_reading := publish.reading_of(publish.caller());
+  end if;
+  v_reading := publish.narrow(v_reading, array[publish_pub_id.kind]);
   return (
-    select p.pub_id
+    select case when coalesce(cardinality(v_reading.scoped), 0) = 0 or p.scope = v_reading.scope
+                then p.pub_id end
       from publish.published p
      where p.kind = publish_pub_id.kind
        and p.source_id >= publish_pub_id.source_id and p.source_id <= publish_pub_id.source_id
@@ -24,8 +30,8 @@ begin
 end
 $$;
 comment on function public.publish_pub_id(text, text) is
-  'The public id of a source key, also of a deleted one; null if it was never published. '
-  'Errors: PT404 kind not defined.';
+  'The public id of a source key, also of a deleted one; null if it was never published, '
+  'or is not of the reader''s scope. Errors: PT403 kind not granted, PT404 not defined.';
 revoke all on function public.publish_pub_id(text, text) from public;
 grant execute on function public.publish_pub_id(text, text)
   to publish_reader, publish_writer, publish_worker, publish_admin;

@@ -6,7 +6,9 @@ create or replace function public.publish_define(
   key text[] default null,
   schema_version int default 1,
   validator regprocedure default null,
-  retention interval default null
+  retention interval default null,
+  scope text default null,
+  show_key boolean default null
 ) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -53,17 +55,24 @@ begin
   end if;
   perform publish.define(kind => kind, view => view, key => key, schema_version => schema_version,
                          validator => validator, retention => retention);
+  perform publish.define_reading(kind => kind, scope => scope, show_key => show_key);
 end
 $$;
-comment on function public.publish_define(text, regclass, text[], int, regprocedure, interval) is
+comment on function public.publish_define(
+  text, regclass, text[], int, regprocedure, interval, text, boolean) is
   'Defines what can be published. With view and key (default: the column "id"): a projected kind, '
   'whose payload is the view''s row as JSON. Without view: a payload kind. Defining again with '
   'another view, key or schema_version has the drain walk every key of a projected kind. '
   'validator: a function (jsonb) returns boolean. retention: of a payload kind, rows last '
   'published longer ago are pruned; of a projected kind, only tombstones older than this (default: '
   'the setting tombstone_retention), because what the view shows stays published. '
+  'scope: the column of the view, or member of the payload, that says whose a row is, such as '
+  'tenant_id: a reader with a scope sees only its rows (publish_grant). show_key: readers see the '
+  'source key as "key". Both keep what they are when null; '''' is no scope. '
   'Errors: PT400 bad argument, missing column, or a view that cannot be read in key order.';
-revoke all on function public.publish_define(text, regclass, text[], int, regprocedure, interval)
+revoke all on function public.publish_define(
+  text, regclass, text[], int, regprocedure, interval, text, boolean)
   from public;
-grant execute on function public.publish_define(text, regclass, text[], int, regprocedure, interval)
+grant execute on function public.publish_define(
+  text, regclass, text[], int, regprocedure, interval, text, boolean)
   to publish_admin;

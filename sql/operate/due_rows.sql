@@ -14,10 +14,7 @@ as $$
   with kind as materialized (
     select k.kind, r.rows_to, r.tombstones_to, r.reader,
            case when k.view is null then t.now - k.retention end as expired_at,
-           t.now - coalesce((k.settings ->> 'tombstone_retention')::interval,
-                            case when k.view is not null then k.retention end,
-                            publish.setting_of('tombstone_retention')::interval)
-             as tombstone_expired_at,
+           t.now - publish.tombstone_retention(k) as tombstone_expired_at,
            t.now - publish.setting_of('hold_limit', k.kind)::interval as forced_at
       from publish.kind k
      cross join (select clock_timestamp()) as t (now)

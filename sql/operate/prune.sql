@@ -28,8 +28,15 @@ begin
      where p.ctid = any (array(select d.place from doomed d))
     returning p.kind, p.rev
   ),
+  departed as (
+    delete from publish.departed d
+     where d.ctid = any (array(select o.place from publish.due_departed(prune.batch) o))
+    returning d.kind, d.rev
+  ),
   by_kind as (
-    select g.kind, max(g.rev) as floor, count(*) as pruned from gone g group by g.kind
+    select g.kind, max(g.rev) as floor, count(*) as pruned
+      from (select g.kind, g.rev from gone g union all select d.kind, d.rev from departed d) g
+     group by g.kind
   ),
   risen as (
     insert into publish.floor (kind, floor, pruned)
@@ -48,6 +55,6 @@ begin
 end
 $$;
 comment on function publish.prune(int) is
-  'Removes rows of the feed whose retention is over, oldest first, at most batch: how many; how '
-  'many of them a subscription had not read; and what such subscriptions hold back.';
+  'Removes rows of the feed whose retention is over, oldest first, and tombstones of scopes that '
+  'keys left, at most batch of each: how many; how many of them a subscription had not read; and what such subscriptions hold back.';
 revoke all on function publish.prune(int) from public;

@@ -12,7 +12,7 @@ as $$
   union all
   select format('role %s', r.name), 'the role does not exist', 'Run: pgpublish migrate'
     from unnest(array['publish_owner', 'publish_projector', 'publish_writer', 'publish_reader',
-                      'publish_worker', 'publish_admin']) as r (name)
+                      'publish_worker', 'publish_admin', 'publish_server']) as r (name)
    where not exists (select from pg_roles p where p.rolname = r.name)
   union all
   select 'role publish_owner', 'functions that it makes would be for PUBLIC',
@@ -38,4 +38,4 @@ comment on function publish.audit_rights() is
   'owners or privileges: an object and how many more of the same problem.';
 revoke all on function publish.audit_rights() from public;
 grant execute on function publish.audit_rights()
-  to publish_writer, publish_reader, publish_worker, publish_admin;
+  to publish_writer, publish_reader, publish_worker, publish_admin, publish_server;

@@ -37,7 +37,7 @@ begin
       select string_agg(r.rolname, ', ')
         from pg_roles r
        where r.rolname in ('publish_owner', 'publish_projector', 'publish_writer',
-                           'publish_reader', 'publish_worker', 'publish_admin')
+                           'publish_reader', 'publish_worker', 'publish_admin', 'publish_server')
          and r.rolname <> v_wrong.owner));
     foreach v_grant in array v_wrong.grants loop
       execute format('grant %s on %s to %s', split_part(v_grant, ':', 2), v_wrong.object,

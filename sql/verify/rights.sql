@@ -43,7 +43,8 @@ as $$
                 where a.grantee <> f.owner
                   and (a.grantee = 0
                        or r.rolname in ('publish_owner', 'publish_projector', 'publish_writer',
-                                        'publish_reader', 'publish_worker', 'publish_admin'))
+                                        'publish_reader', 'publish_worker', 'publish_admin',
+                                        'publish_server'))
                 order by 1),
          f.definer, f.settings
     from found f
@@ -53,4 +54,4 @@ comment on function publish.rights() is
   'run: as publish.object has it.';
 revoke all on function publish.rights() from public;
 grant execute on function publish.rights()
-  to publish_writer, publish_reader, publish_worker, publish_admin;
+  to publish_writer, publish_reader, publish_worker, publish_admin, publish_server;

@@ -58,4 +58,4 @@ comment on function publish.wrong_rights() is
   'they should be, and the problem.';
 revoke all on function publish.wrong_rights() from public;
 grant execute on function publish.wrong_rights()
-  to publish_writer, publish_reader, publish_worker, publish_admin;
+  to publish_writer, publish_reader, publish_worker, publish_admin, publish_server;

@@ -10,7 +10,7 @@ import pytest
 from helpers import Connection, one
 
 ROWS = 100_000
-TABLES = ["published", "drain", "floor", "epoch", "kind"]
+TABLES = ["published", "departed", "drain", "floor", "epoch", "kind", "reader"]
 
 QUERIES: dict[str, LiteralString] = {
     "get": "select * from publish_get('large', %(pub_id)s)",
@@ -22,6 +22,10 @@ QUERIES: dict[str, LiteralString] = {
     "changes of a large kind": "select * from publish_changes(%(since)s, 10, '{large}', %(since)s)",
     "changes of a small kind": "select * from publish_changes(%(since)s, 10, '{small}', %(since)s)",
     "changes of kinds": "select * from publish_changes(%(since)s, 10, '{small,event}', %(since)s)",
+    "page of a scope": "select publish_serve_page('publish_reader', 'b', %(since)s::text, 10)",
+    "first page of a scope": "select publish_serve_page('publish_reader', 'b', null, 10)",
+    "get of a scope": "select publish_serve_get('publish_reader', 'b', 'large', %(pub_id)s)",
+    "feed of all": "select * from publish_serve_feed(%(since)s::text, 10)",
     "page": "select publish_page(%(since)s::text, 10)",
     "prune": "select publish.prune(10)",
 }
@@ -30,7 +34,7 @@ QUERIES: dict[str, LiteralString] = {
 @pytest.fixture
 def db(connect: Callable[[], Connection]) -> Connection:
     db = connect()
-    db.execute("select publish_define('large'); select publish_define('small')")
+    db.execute("select publish_define('large', scope => 'owner'); select publish_define('small')")
     db.execute("select publish_define('event', retention => '1 day')")
     for table in TABLES:
         db.execute(f"alter table publish.{table} set (autovacuum_enabled = false)".encode())
@@ -43,10 +47,16 @@ def fill(db: Connection, kind: str, count: int, tombstones: int = 0) -> None:
     db.execute(
         "with head as (select publish_head() as head),"
         " feed as (insert into publish.published (rev, kind, source_id, schema_version, payload,"
-        "   payload_hash, deleted, payload_no, created_at, updated_at)"
+        "   payload_hash, deleted, payload_no, created_at, updated_at, scope)"
         "  select h.head + i, %(kind)s, i::text, 1, case when i > %(dead)s then '1'::jsonb end,"
-        "   case when i > %(dead)s then '\\x00'::bytea end, i <= %(dead)s, i, now(), now()"
-        "   from head h, generate_series(1, %(count)s) i),"
+        "   case when i > %(dead)s then '\\x00'::bytea end, i <= %(dead)s, i, now(), now(),"
+        "   case when %(kind)s <> 'large' then null when i %% 5000 = 0 then 'b' else 'a' end"
+        "  from head h, generate_series(1, %(count)s) i),"
+        " departed as (insert into publish.departed (rev, kind, source_id, pub_id, schema_version,"
+        "   scope, created_at, departed_at)"
+        "  select h.head + i, 'large', i::text, gen_random_uuid(), 1,"
+        "   case when i %% 5000 = 0 then 'b' else 'a' end, now(), now()"
+        "   from head h, generate_series(1, %(count)s) i where %(kind)s = 'large'),"
         " floor as (insert into publish.floor (kind, floor, pruned)"
         "  select %(kind)s, i, 1 from generate_series(1, least(%(count)s / 2, 5000)) i)"
         "insert into publish.drain (drain_id, head_before, head, drained, scanned, keys,"

@@ -20,7 +20,7 @@ from helpers import (
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-ROLES = ["owner", "writer", "reader", "worker", "admin", "projector"]
+ROLES = ["owner", "writer", "reader", "worker", "admin", "projector", "server"]
 _numbers = itertools.count(1)
 
 

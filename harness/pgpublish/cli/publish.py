@@ -204,6 +204,16 @@ def rename(conn: Connection, kind: str, name: str, yes: bool, as_json: bool) -> 
     metavar="INTERVAL",
     help="How long a key is kept after its last change, as in '30 days'; with a VIEW, a deletion.",
 )
+@click.option(
+    "--scope",
+    metavar="COLUMN",
+    help="The column that says whose a row is, such as tenant_id; '' for none. Default: as before.",
+)
+@click.option(
+    "--show-key/--hide-key",
+    default=None,
+    help="Whether readers see the source key. Default: as before, at first hidden.",
+)
 @json_option
 @with_connection()
 def define(
@@ -214,19 +224,23 @@ def define(
     schema_version: int,
     validator: str | None,
     retention: str | None,
+    scope: str | None,
+    show_key: bool | None,
     as_json: bool,
 ) -> None:
     """Define KIND by a VIEW, or without one for payloads."""
     call(
         conn,
         "select public.publish_define(%s::text, %s::regclass, %s::text[], %s::int,"
-        " %s::regprocedure, %s::interval)",
+        " %s::regprocedure, %s::interval, %s::text, %s::boolean)",
         kind,
         view,
         split(key),
         schema_version,
         validator,
         retention,
+        scope,
+        show_key,
     )
     done(as_json, f"defined {kind}", kind=kind)
 

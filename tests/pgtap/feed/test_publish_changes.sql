@@ -9,7 +9,7 @@ select is(pg_get_function_arguments('publish_changes'::regproc),
 select is(pg_get_function_result('publish_changes'::regproc),
           'TABLE(rev bigint, kind text, pub_id uuid, schema_version integer, deleted boolean, '
           'payload jsonb, payload_hash bytea, headers jsonb, created_at timestamp with time zone, '
-          'updated_at timestamp with time zone)', 'ten columns, and no source_id among them');
+          'updated_at timestamp with time zone, key text)', 'eleven columns');
 select volatility_is('public', 'publish_changes', 'stable', 'stable: it may run on a standby');
 
 select is_empty('select * from publish_changes()', 'an empty feed');

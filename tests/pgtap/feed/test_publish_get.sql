@@ -5,7 +5,8 @@ select plan(11);
 select is(pg_get_function_arguments('publish_get'::regproc),
           'INOUT kind text, INOUT pub_id uuid, OUT rev bigint, OUT schema_version integer, '
           'OUT deleted boolean, OUT payload jsonb, OUT payload_hash bytea, OUT headers jsonb, '
-          'OUT created_at timestamp with time zone, OUT updated_at timestamp with time zone',
+          'OUT created_at timestamp with time zone, OUT updated_at timestamp with time zone, '
+          'OUT key text',
           'arguments and columns');
 select volatility_is('public', 'publish_get', 'stable', 'stable: it may run on a standby');
 

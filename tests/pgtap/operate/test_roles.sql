@@ -26,14 +26,14 @@ $$;
 create function pg_temp.reach(query text) returns void language plpgsql as $$
 begin
   execute query;
-exception when sqlstate 'PT404' or sqlstate 'PT400' then
-  null; -- the call was allowed; there is no such job, no pg_cron, or it is nonsense
+exception when sqlstate 'PT404' or sqlstate 'PT400' or sqlstate 'PT401' then
+  null; -- the call was allowed; there is no such job or token, no pg_cron, or it is nonsense
 end
 $$;
 create role test_stranger;
 create temp table role (role name, letter text);
 insert into role values ('publish_writer', 'w'), ('publish_reader', 'r'), ('publish_worker', 'k'),
-                        ('publish_admin', 'a'), ('test_stranger', '-');
+                        ('publish_admin', 'a'), ('publish_server', 's'), ('test_stranger', '-');
 
 do $$
 begin
@@ -64,7 +64,7 @@ insert into api values
   ($$select publish_enqueue('note', '1', '{}')$$,             'w  a'),
   ($$select pg_temp.attach_publish_enqueue()$$,               'w  a'),
   ($$select publish_pub_id('note', '1')$$,                    'wrka'),
-  ($$select publish_head()$$,                                 ' rka'),
+  ($$select publish_head()$$,                                 ' rkas'),
   ($$select publish_changes()$$,                              ' rka'),
   ($$select publish_page()$$,                                 ' rka'),
   ($$select publish_get('note', gen_random_uuid())$$,         ' rka'),
@@ -181,10 +181,24 @@ insert into api values
   ($$select publish.latencies()$$,                            ' rka'),
   ($$select publish.overview()$$,                             ' rka'),
   ($$select publish.beat(gen_random_uuid(), '{"name": "n", "kind": "jobs"}', 'd')$$, '  ka'),
-  ($$select publish.rights()$$,                               'wrka'),
-  ($$select publish.wrong_rights()$$,                         'wrka'),
-  ($$select publish.audit_rights()$$,                         'wrka'),
+  ($$select publish.rights()$$,                               'wrkas'),
+  ($$select publish.wrong_rights()$$,                         'wrkas'),
+  ($$select publish.audit_rights()$$,                         'wrkas'),
   ($$select publish.check_names()$$,                          '   a');
+insert into api values
+  ($$select publish_grant('publish_reader', '{*}')$$,         '   a'),
+  ($$select publish_revoke('test_stranger')$$,                '   a'),
+  ($$select publish_grants()$$,                               '  ka'),
+  ($$select publish.define_reading('note', null, null)$$,     '   a'),
+  ($$select publish_token_add(gen_random_uuid()::text, 'publish_reader')$$, '   a'),
+  ($$select publish_token_remove('none')$$,                   '   a'),
+  ($$select publish_tokens()$$,                               '   a'),
+  ($$select pg_temp.reach('select publish_token_check(''none'')')$$,        '   as'),
+  ($$select publish_serve_reader('publish_reader')$$,         '   as'),
+  ($$select publish_serve_page('publish_reader')$$,           '   as'),
+  ($$select publish_serve_stream('publish_reader')$$,         '   as'),
+  ($$select publish_serve_get('publish_reader', null, 'note', gen_random_uuid())$$, '   as'),
+  ($$select publish_serve_feed()$$,                           '   as');
 grant trigger, select on article to publish_admin;
 select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
   from api a cross join role r;
@@ -199,11 +213,11 @@ select is_empty(
 -- The tables: admin may look, everybody of ours may see what is installed, nobody may write.
 create temp table relation as
   select c.oid::regclass::text as name,
-         case c.relname when 'file' then 'wrka' when 'object' then 'wrka' when 'job_activity' then '  ka'
+         case c.relname when 'file' then 'wrkas' when 'object' then 'wrkas' when 'job_activity' then '  ka'
                         when 'subscription_state' then ' rka'
                         when 'lane_state' then ' rka' when 'recent_batch' then ' rka'
                         when 'latency' then ' rka' when 'worker' then ' rka'
-                        when 'writer' then '    '
+                        when 'writer' then '    ' when 'token' then '    '
                         when 'setting' then '  ka' when 'maintenance' then '  ka'
                         else '   a' end as roles
     from pg_class c
