@@ -108,10 +108,10 @@ def test_the_table_of_public_functions_is_that_of_the_catalog(url: str) -> None:
     table = (ROOT / "sql/README.md").read_text().split("\n## Public functions\n")[1]
     told = {
         function: "".join(sorted(row[2]))
-        for row in re.findall(r"^\| (\w+) \| (.+?) \| .* \| ([WRKA ]+) \|$", table, re.M)
+        for row in re.findall(r"^\| (\w+) \| (.+?) \| .* \| ([WRKAS ]+) \|$", table, re.M)
         for function in re.findall(r"`(\w+)`", row[1])
     }
-    roles = {"W": "writer", "R": "reader", "K": "worker", "A": "admin"}
+    roles = {"W": "writer", "R": "reader", "K": "worker", "A": "admin", "S": "server"}
     with psycopg.connect(url) as conn:
         rows = conn.execute(
             "select p.proname, n.letter"

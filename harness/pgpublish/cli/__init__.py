@@ -33,6 +33,7 @@ from pgpublish.cli import (
     metrics,
     publish,
     report,
+    serve,
     settings,
     status,
     subscriptions,
@@ -248,6 +249,7 @@ for command in (
     *status.COMMANDS,
     *top.COMMANDS,
     *report.COMMANDS,
+    serve.serve,
 ):
     main.add_command(command)
 completion.add_names(main.commands)

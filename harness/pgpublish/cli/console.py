@@ -33,7 +33,7 @@ STEADY_S = 1.0  # a session that lasted as long was a good one
 SECTIONS = {
     "Start": "demo init migrate sql completion",
     "Publish": "publish unpublish rename check define capture enqueue backfill drain",
-    "Read": "changes",
+    "Read": "changes serve",
     "Deliver": "subscribe subscriptions deliver pause resume seek resync unsubscribe dead",
     "Jobs": "work jobs",
     "Operate": "run status top report metrics doctor verify audit quarantine settings set cron"

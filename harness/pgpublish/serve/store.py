@@ -1,0 +1,155 @@
+"""The calls that a server makes: one SQL function each, from a small pool of sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from pgpublish.errors import BadArgument, ConnectionFailed, PublishError, translate
+
+Row = tuple[Any, ...]
+TRIES = 3  # a pool may hold as many sessions of a server that is gone
+
+
+@dataclass(frozen=True)
+class Page:
+    """text: publish_page's JSON. more: there is another page now. empty: it has no change."""
+
+    text: str
+    more: bool
+    empty: bool
+    reset: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """Changes for one stream, as JSON texts. start, cursor: before and after them. reason: the
+    cursor cannot go on."""
+
+    start: str | None
+    cursor: str | None
+    upto: int
+    more: bool
+    reason: str | None
+    changes: list[str]
+
+
+class Store:
+    """Reads for readers that come with a token. Each method raises PublishError."""
+
+    def __init__(self, url: str, sessions: int, call_time: float) -> None:
+        self.call_time = call_time
+        self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=sessions,
+            open=False,
+            timeout=2.0,
+            max_waiting=10_000,
+            reconnect_timeout=2.0,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": None,
+                "connect_timeout": 5,
+                "fallback_application_name": "pgpublish serve",
+            },
+        )
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        await self.pool.open(wait=False)
+        try:
+            yield
+        finally:
+            await self.pool.close(timeout=2.0)
+
+    async def _rows(self, query: LiteralString, *arguments: object) -> list[Row]:
+        failed: PublishError = ConnectionFailed("the database does not answer")
+        for _ in range(TRIES):
+            try:
+                async with asyncio.timeout(self.call_time), self.pool.connection() as conn:
+                    cursor = conn.cursor(row_factory=tuple_row)
+                    await cursor.execute(query, arguments)
+                    return await cursor.fetchall()
+            except (PoolTimeout, TimeoutError):
+                raise ConnectionFailed("the database does not answer in time") from None
+            except psycopg.DataError as error:
+                failed = translate(error)
+                if failed.sqlstate:
+                    raise failed from error
+                raise BadArgument("this is not a text that the database takes") from None
+            except psycopg.Error as error:
+                failed = translate(error)
+                if not isinstance(failed, ConnectionFailed):
+                    raise failed from error
+        raise failed
+
+    async def token(self, token: str) -> tuple[str, str, str | None, datetime | None]:
+        """Name, role, scope and end of a token. Raises BadToken."""
+        (row,) = await self._rows("select * from public.publish_token_check(%s::text)", token)
+        return row[0], row[1], row[2], row[3]
+
+    async def reader(
+        self, role: str, scope: str | None, kinds: list[str] | None
+    ) -> tuple[frozenset[str] | None, str | None]:
+        """Kinds (None: all) and scope of what this reader sees. Raises NotGranted, NotDefined."""
+        (row,) = await self._rows(
+            "select * from public.publish_serve_reader(%s::name, %s::text, %s::text[])",
+            role,
+            scope,
+            kinds,
+        )
+        return None if row[0] is None else frozenset(row[0]), row[1]
+
+    async def page(
+        self, role: str, scope: str | None, cursor: str | None, batch: int, kinds: list[str] | None
+    ) -> Page:
+        (row,) = await self._rows(
+            "select p.page::text, (p.page -> 'more')::bool, p.page -> 'changes' = '[]',"
+            " (p.page -> 'reset')::bool"
+            " from public.publish_serve_page(%s::name, %s::text, %s::text, %s::int, %s::text[])"
+            " as p (page)",
+            role,
+            scope,
+            cursor,
+            batch,
+            kinds,
+        )
+        return Page(*row)
+
+    async def part(
+        self, role: str, scope: str | None, cursor: str | None, batch: int, kinds: list[str] | None
+    ) -> Part:
+        (row,) = await self._rows(
+            "select * from"
+            " public.publish_serve_stream(%s::name, %s::text, %s::text, %s::int, %s::text[])",
+            role,
+            scope,
+            cursor,
+            batch,
+            kinds,
+        )
+        return Part(*row)
+
+    async def get(self, role: str, scope: str | None, kind: str, pub_id: str) -> str | None:
+        (row,) = await self._rows(
+            "select public.publish_serve_get(%s::name, %s::text, %s::text, %s::uuid)::text",
+            role,
+            scope,
+            kind,
+            pub_id,
+        )
+        text: str | None = row[0]
+        return text
+
+    async def head(self) -> int:
+        (row,) = await self._rows("select public.publish_head()")
+        return int(row[0])

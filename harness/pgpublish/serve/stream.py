@@ -1,0 +1,185 @@
+"""GET /stream: server-sent events. First the pages from the client's cursor, read for its rights;
+then what the hub hands out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+
+from starlette.types import Message, Receive, Scope, Send
+
+from pgpublish.errors import ConnectionFailed, PublishError
+from pgpublish.serve.auth import Auth, Reader
+from pgpublish.serve.hub import Filter, Hub, Subscriber, events
+from pgpublish.serve.rights import Rights
+from pgpublish.serve.settings import Settings
+from pgpublish.serve.shared import Shared
+from pgpublish.serve.store import Part, Store
+
+log = logging.getLogger("pgpublish.serve")
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would keep events back
+]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """reader: whose rights count. cursor: None begins. kinds: None for all it may read."""
+
+    reader: Reader
+    cursor: str | None
+    kinds: list[str] | None
+    filter: Filter
+
+
+class _Over(Exception):
+    """The stream ends; the client comes again with its Last-Event-ID."""
+
+
+class Stream:
+    """An ASGI response. What it holds is bounded by settings.buffer and one page."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        *,
+        store: Store,
+        hub: Hub,
+        auth: Auth,
+        rights: Rights,
+        parts: Shared[Part],
+        settings: Settings,
+    ) -> None:
+        self.wanted = wanted
+        self.cursor = wanted.cursor
+        self.upto = 0
+        self.store = store
+        self.hub = hub
+        self.auth = auth
+        self.rights = rights
+        self.parts = parts
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._send = send
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        gone = asyncio.ensure_future(_disconnected(receive))
+        told = asyncio.ensure_future(self._tell(scope))
+        try:
+            await asyncio.wait({gone, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            told.cancel()
+            for ended in await asyncio.gather(gone, told, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    log.error("a stream failed", exc_info=ended)
+
+    async def _tell(self, scope: Scope) -> None:
+        try:
+            # Many clients of one server that went away do not all come back at one moment.
+            await self._write(f"retry: {random.randrange(500, 3000)}\n\n".encode())
+            while True:
+                subscriber = self.hub.join(self.wanted.filter, self.settings.buffer)
+                try:
+                    await self._catch_up()
+                    await self._follow(subscriber)
+                finally:
+                    self.hub.leave(subscriber)
+        except (_Over, PublishError) as over:
+            log.debug("stream ends: %s", over)
+            await self._write(b"", more=False)
+        except TimeoutError:
+            # It does not read. What the server still holds for it goes with the connection.
+            abort = scope.get("pgpublish.abort")
+            if abort is not None:
+                abort()
+
+    async def _catch_up(self) -> None:
+        """The pages from the cursor to the head. The subscriber keeps what comes meanwhile."""
+        more = True
+        while more:
+            await self._still_allowed()
+            part = await self._part()
+            if part.reason is not None:
+                self.cursor = None
+                await self._write(_event("reset", {"reason": part.reason}))
+                continue
+            assert part.cursor is not None
+            assert part.start is not None
+            if self.cursor is None:
+                # Who is interrupted here comes again as who began now: deletions from now on count.
+                await self._write(events([], part.start))
+            self.cursor, self.upto, more = part.cursor, part.upto, part.more
+            await self._write(events(part.changes, part.cursor))
+
+    async def _part(self) -> Part:
+        reader, kinds, size = self.wanted.reader, self.wanted.kinds, self.settings.batch
+        return await self.parts.get(
+            (reader.role, reader.scope, self.cursor, None if kinds is None else tuple(kinds)),
+            lambda: self.store.part(reader.role, reader.scope, self.cursor, size, kinds),
+        )
+
+    async def _follow(self, subscriber: Subscriber) -> None:
+        """Until changes were left out for this stream: then it catches up, unless it is slow."""
+        if not subscriber.slow:
+            await self._write(_event("live", {"cursor": self.cursor}))
+        live = not subscriber.slow
+        while not (subscriber.slow or subscriber.lost):
+            batch = subscriber.take()
+            if batch is None:
+                await self._pause(subscriber)
+            elif batch.upto > self.upto:
+                data = batch.after(self.upto)
+                self.cursor, self.upto = batch.cursor, batch.upto
+                await self._write(data)
+        if live and subscriber.slow:
+            raise _Over("it reads too slowly")
+
+    async def _pause(self, subscriber: Subscriber) -> None:
+        left = self.wanted.reader.expires_in()
+        wait = self.settings.heartbeat if left is None else min(self.settings.heartbeat, left)
+        try:
+            async with asyncio.timeout(max(wait, 0)):
+                await subscriber.woken.wait()
+        except TimeoutError:
+            with suppress(ConnectionFailed):  # then nothing can be told either
+                await self._still_allowed()
+            if not subscriber.waiting and self.hub.cursor is not None:
+                if self.hub.upto >= self.upto:
+                    self.cursor, self.upto = self.hub.cursor, self.hub.upto
+                await self._write(f"id: {self.cursor}\n\n".encode())
+        if self.hub.stopping.is_set():
+            raise _Over("the server stops")
+
+    async def _still_allowed(self) -> None:
+        """Raises PublishError when the token ended, or its rights are others."""
+        wanted = self.wanted
+        if self.hub.stopping.is_set():
+            raise _Over("the server stops")
+        if wanted.reader.token is not None:
+            now = await self.auth.check(wanted.reader.token)
+            if (now.role, now.scope) != (wanted.reader.role, wanted.reader.scope):
+                raise _Over("the token is another's")
+        if await self.rights.filter(wanted.reader, wanted.kinds) != wanted.filter:
+            raise _Over("the rights are others")
+
+    async def _write(self, data: bytes, more: bool = True) -> None:
+        message: Message = {"type": "http.response.body", "body": data, "more_body": more}
+        async with asyncio.timeout(self.settings.patience):
+            await self._send(message)
+
+
+def _event(name: str, data: dict[str, object]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,124 @@
+"""The JavaScript client: its own tests, its package, and the whole way to a real server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import pytest
+from helpers import PATIENCE, head, one
+from serving import Serving, serving
+
+pytest_plugins = ["served"]
+
+SOURCE = Path(__file__).parents[2] / "clients/js"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client, built in a folder of its own."""
+    folder = tmp_path_factory.mktemp("client") / "js"
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    run(folder, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--silent")
+    run(folder, "npm", "run", "--silent", "build")
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_its_own_tests_pass(client: Path) -> None:
+    assert "# fail 0" in run(client, "npm", "test", "--silent")
+
+
+def test_the_package_holds_code_and_types_and_nothing_else(client: Path) -> None:
+    (packed,) = json.loads(run(client, "npm", "pack", "--dry-run", "--json", "--ignore-scripts"))
+    names = {Path(file["path"]) for file in packed["files"]}
+    assert {Path("package.json"), Path("README.md"), Path("dist/index.js")} <= names
+    assert {name.parts[0] for name in names} == {"package.json", "README.md", "dist"}
+    assert {name.with_suffix("").with_suffix("") for name in names if name.suffix == ".ts"} == {
+        name.with_suffix("") for name in names if name.suffix == ".js"
+    }
+
+
+class Held:
+    """What test/hold.mjs says it holds, line by line."""
+
+    def __init__(self, client: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            ["node", "test/hold.mjs", *arguments],
+            cwd=client,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.lines: Queue[str] = Queue()
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.put(line)
+
+    def until(self, want: Any) -> None:
+        while (held := json.loads(self.lines.get(timeout=PATIENCE))) != want:
+            assert "status" not in held, held
+
+
+@pytest.fixture
+def hold(client: Path) -> Iterator[Any]:
+    started: list[Held] = []
+
+    def start(*arguments: str) -> Held:
+        started.append(Held(client, *arguments))
+        return started[-1]
+
+    yield start
+    for held in started:
+        held.process.kill()
+        held.process.wait()
+
+
+def now(db: Any, scope: str | None = None) -> dict[str, Any]:
+    page = one(db, "select publish_serve_page('publish_reader', %s)", scope)
+    return {c["pub_id"]: c["payload"] for c in page["changes"] if not c["deleted"]}
+
+
+def test_a_mirror_holds_the_feed_also_after_the_server_went_away(url, orders, put, hold):
+    put("note", "a", "1", "b", '{"ü": "\\n"}')
+    with serving(url) as server:
+        held = hold(server.url, "", "note")
+        held.until(now(orders))
+        put("note", "c", "3", "a", None)
+        held.until(now(orders))
+        port = server.port
+    put("note", "b", "2", "d", "4", "c", None)
+    with serving(url, port=port):
+        held.until(now(orders))
+        put("note", "e", "5")
+        held.until(now(orders))
+    assert head(orders) > 5
+
+
+def test_a_mirror_of_a_tenant_loses_what_leaves_it(url, orders, put, hold):
+    token = one(orders, "select publish_token_add('t', 'publish_reader', 'acme')")
+    put("order", "1", '{"tenant": "acme"}', "2", '{"tenant": "globex"}')
+    with serving(url, public=None) as server:
+        held = hold(server.url, token)
+        held.until(now(orders, "acme"))
+        put("order", "1", '{"tenant": "globex"}')
+        held.until({})
+        refused = hold(server.url, "pgp_0")
+        assert json.loads(refused.lines.get(timeout=PATIENCE)) == {"status": 401}
+        assert Serving(server.port, token=token).get("/changes").status_code == 200
