@@ -1,5 +1,6 @@
 -- The row of publish.kind is locked by publish.define. Rows of a former scope would be shown to
--- readers of another that has the same name, so they have to be gone first.
+-- readers of another that has the same name, so they have to be gone first. A tombstone shows
+-- nothing.
 create or replace function publish.define_reading(kind text, scope text, show_key boolean)
 returns void
 language plpgsql
@@ -29,11 +30,12 @@ begin
               from publish.published p
              where v_kind.view is null
                and (p.kind, p.rev) > (v_kind.kind, 0) and p.kind <= v_kind.kind
+               and not p.deleted
              order by p.kind, p.rev limit 1) p
      union all
     select true
       from (select from publish.published p
-             where v_scope is not null and p.scope is not null
+             where v_scope is not null and p.scope is not null and not p.deleted
                and (p.kind, p.scope) >= (v_kind.kind, '') and p.kind <= v_kind.kind
              order by p.kind, p.scope limit 1) p
      order by 1 desc limit 1

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from helpers import PATIENCE, begin, head, one, until
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from pgpublish.serve import Settings, app
 
 pytest_plugins = ["served"]
 
@@ -128,3 +135,28 @@ def test_the_document_describes_what_is_answered(server):
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_health_is_told(server, path):
     assert server.get(path).status_code == 200
+
+
+def test_it_can_be_mounted_in_an_application_of_ones_own(url, orders, put):
+    put("note", "a", "1")
+    feed = app(url, Settings(public="publish_reader"))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with feed.router.lifespan_context(feed):
+            yield
+
+    api = Starlette(routes=[Mount("/feed", feed)], lifespan=lifespan)
+
+    async def ask(*paths: str) -> list[httpx.Response]:
+        transport = httpx.ASGITransport(api)
+        async with (
+            api.router.lifespan_context(api),
+            httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        ):
+            return [await client.get(path) for path in paths]
+
+    page, wrong, other = asyncio.run(ask("/feed/changes", "/feed/changes?limit=0", "/changes"))
+    assert len(page.json()["changes"]) == 1
+    assert wrong.json()["code"] == "PT400"
+    assert other.status_code == 404
