@@ -203,8 +203,8 @@ create table publish.writer (
   constraint writer_pkey primary key (nothing)
 );
 comment on table publish.writer is
-  'Always empty. Who has locked it in EXCLUSIVE mode is the single writer of the feed. A table and '
-  'not an advisory lock, which any session could take.';
+  'Always empty. Who has locked it in SHARE UPDATE EXCLUSIVE mode is the single writer of the '
+  'feed. A table and not an advisory lock, which any session could take.';
 comment on column publish.writer.nothing is 'A table needs a column.';
 
 -- setval() is not undone by a rollback, nor by the end of the session.

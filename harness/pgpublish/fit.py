@@ -36,9 +36,9 @@ def require(conn: Connection, text: str, *, recorded: bool) -> None:
     """Raises SchemaMismatch where the migrations would end half way, in words that say less. text:
     all of theirs. recorded: whether it is known how what is there was made."""
     row = conn.execute(
-        "select pg_is_in_recovery(), to_regnamespace('public'::text) is not null,"
-        " to_regclass('publish.outbox'::text) is not null,"
-        " to_regnamespace('publish_gate'::text) is not null"
+        "select pg_is_in_recovery() as standby, to_regnamespace('public'::text) is not null as p,"
+        " to_regclass('publish.outbox'::text) is not null as o,"
+        " to_regnamespace('publish_gate'::text) is not null as g"
     ).fetchone()
     assert row is not None
     standby, public, ours, gate = row

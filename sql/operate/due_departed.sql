@@ -8,12 +8,13 @@ set enable_incremental_sort = off
 set jit = off
 as $$
   select d.place
-    from publish.kind k
+    from (select k.kind, clock_timestamp() - publish.tombstone_retention(k) as expired_at
+            from publish.kind k
+          offset 0) k
    cross join lateral (
      select d.ctid as place
        from publish.departed d
-      where d.kind = k.kind
-        and d.departed_at < clock_timestamp() - publish.tombstone_retention(k)
+      where d.kind = k.kind and d.departed_at < k.expired_at
       order by d.departed_at
       limit due_departed.batch
    ) d

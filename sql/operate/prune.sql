@@ -56,5 +56,6 @@ end
 $$;
 comment on function publish.prune(int) is
   'Removes rows of the feed whose retention is over, oldest first, and tombstones of scopes that '
-  'keys left, at most batch of each: how many; how many of them a subscription had not read; and what such subscriptions hold back.';
+  'keys left, at most batch of each: how many; how many of them a subscription had not read; and '
+  'what such subscriptions hold back.';
 revoke all on function publish.prune(int) from public;

@@ -6,7 +6,8 @@ select is(
   pg_get_function_arguments('publish_define'::regproc),
   'kind text, view regclass DEFAULT NULL::regclass, key text[] DEFAULT NULL::text[], '
   'schema_version integer DEFAULT 1, validator regprocedure DEFAULT NULL::regprocedure, '
-  'retention interval DEFAULT NULL::interval',
+  'retention interval DEFAULT NULL::interval, scope text DEFAULT NULL::text, '
+  'show_key boolean DEFAULT NULL::boolean',
   'arguments and defaults');
 select is(pg_get_function_result('publish_define'::regproc), 'void', 'returns nothing');
 select isnt_definer('public', 'publish_define',
