@@ -9,6 +9,10 @@ as $$
   select jsonb_build_object(
     'name', format('%I.%I', n.nspname, c.relname), 'relkind', c.relkind,
     'rows', greatest(c.reltuples, 0)::bigint,
+    'inherited', c.relkind = 'r' and exists (select from pg_inherits h where h.inhparent = c.oid),
+    'secured', c.relrowsecurity and not exists (
+      select from pg_roles r
+       where r.rolname = 'publish_projector' and (r.rolbypassrls or r.rolsuper)),
     'columns', (
       select jsonb_agg(jsonb_build_object(
                'name', a.attname, 'type', format_type(a.atttypid, -1),
@@ -57,7 +61,9 @@ as $$
    where c.oid = describe_relation.relation
 $$;
 comment on function publish.describe_relation(regclass) is
-  'A table or view for those who plan a capture: name, relkind, rows as last analyzed, columns '
+  'A table or view for those who plan a capture: name, relkind, rows as last analyzed, '
+  'inherited if other tables are its children and may hold what is unique in it, secured if '
+  'lookups fail for its row security, columns '
   '(type, the base type of a domain, whether equal values have equal text, not null, distinct '
   'values as last analyzed, 0 if unknown) and indexes (columns, null for an expression).';
 revoke all on function publish.describe_relation(regclass) from public;

@@ -370,3 +370,75 @@ def test_enqueue_refuses_what_is_no_json_of_the_database_in_words(
     assert result.exit_code == 1
     assert result.stderr.startswith("pgpublish: ")
     assert "Traceback" not in result.stderr
+
+
+def test_a_hint_names_a_view_as_one_has_to_type_it(film: Connection, run: Run) -> None:
+    film.execute('create view "FilmNames" as select film_id, title from film')
+    film.execute("create schema shop; create view shop.prices as select film_id from film")
+    for typed, shown in {
+        "FilmNames": """'"FilmNames"'""",
+        "FilmName": """'"FilmNames"'""",
+        "prices": "'shop.prices'",
+        "public.price": "'shop.prices'",
+        "public.film_lst": "'film_list'",
+        "shop.pricse": "'shop.prices'",
+    }.items():
+        assert f"Did you mean {shown}" in done(run("publish", typed), 1)
+
+
+def test_a_key_that_the_view_groups_by_is_what_it_could_show(film: Connection, run: Run) -> None:
+    film.execute(
+        "create view store_names as select c.name, sum(p.amount) as total"
+        " from store s join address a on a.address_id = s.address_id"
+        " join city c on c.city_id = a.city_id join inventory i on i.store_id = s.store_id"
+        " join rental r on r.inventory_id = i.inventory_id"
+        " join payment p on p.rental_id = r.rental_id group by s.store_id, c.name"
+    )
+    said = " ".join(done(run("publish", "store_names"), 1).split())
+    assert "Let the view show store_id of public.store," in said
+
+
+def test_an_index_of_a_table_says_nothing_of_those_that_inherit_from_it(
+    film: Connection, run: Run
+) -> None:
+    film.execute(
+        "create table base (id int primary key); create table child () inherits (base);"
+        "insert into base values (1); insert into child values (1);"
+        "create view all_of_it as select id from base;"
+        "create view alone as select id from only base"
+    )
+    said = " ".join(done(run("publish", "all_of_it"), 1).split())
+    assert "id is the primary key of public.base alone" in said
+    done(run("publish", "alone", "--yes"))
+    assert len(feed(film, "alone")) == 1
+
+
+def test_a_total_is_published_by_hand_as_the_reason_says(film: Connection, run: Run) -> None:
+    film.execute("create view totals as select 'all' as id, count(*) as films from film")
+    said = " ".join(done(run("publish", "totals"), 1).split())
+    assert "key => '''all'''" in said
+    done(run("define", "totals", "totals"))
+    done(run("capture", "totals", "film", "--key", "'all'"))
+    film.execute("insert into film (film_id, title, language_id) values (9999, 'X', 1)")
+    film.execute("select publish_drain(100)")
+    assert [row["films"] for row in feed(film, "totals").values()] == [
+        one(film, "select count(*) from film")
+    ]
+    done(run("audit", "totals"))
+    done(run("verify", "totals"))
+
+
+def test_a_lookup_that_row_security_stops_is_noted_and_may_read_a_view_instead(
+    film: Connection, run: Run
+) -> None:
+    film.execute("alter table film_actor enable row level security")
+    said = " ".join(done(run("publish", "film_cast", "--yes"), 6).split())
+    assert "public.film_actor has row security, which the lookup from public.actor" in said
+    film.execute("create view cast_key as select actor_id, film_id from film_actor")
+    lookup = "select film_id from cast_key where actor_id = any ($1)"
+    done(run("capture", "film_cast", "actor", "--key", "actor_id", "--lookup", lookup))
+    done(run("audit", "film_cast"))
+    film.execute("update actor set last_name = 'changed'")
+    film.execute("select publish_drain(100)")
+    assert "changed" in str(list(feed(film, "film_cast").values()))
+    done(run("verify", "film_cast"))

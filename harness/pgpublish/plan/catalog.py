@@ -41,6 +41,8 @@ class Relation:
     name: str  # as SQL: qualified, and quoted where needed
     relkind: str
     rows: int
+    inherited: bool  # rows of its children count too, and its indexes do not know of them
+    secured: bool  # by row security, so that a lookup cannot read it
     columns: tuple[Column, ...]
     indexes: tuple[Index, ...]
 
@@ -54,7 +56,8 @@ class Relation:
     @property
     def unique(self) -> list[tuple[str, ...]]:
         """The columns of each unique index, the primary key's first."""
-        return [tuple(c for c in i.columns if c) for i in self.indexes if i.unique]
+        unique = [] if self.inherited else [i for i in self.indexes if i.unique]
+        return [tuple(c for c in i.columns if c) for i in unique]
 
     @property
     def primary(self) -> tuple[str, ...]:

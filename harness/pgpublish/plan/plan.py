@@ -11,6 +11,12 @@ from pgpublish.plan.catalog import Catalog
 from pgpublish.plan.flat import Flat, Value, only
 from pgpublish.plan.paths import Finder, Way, index_for
 
+TOTAL = (
+    "The view is one row over all rows, so no column of a table is its key. Let it show a constant,"
+    " such as 'all' AS id; then call publish_define, and publish_capture for each table with"
+    " key => '''all'''."
+)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -101,6 +107,16 @@ def no_key(catalog: Catalog, flat: Flat, view: str) -> str:
             f"{flat.several[0]} makes several rows of one, and nothing says which is which. Keep"
             " them together in one row (array_agg), or store them in a table with a key."
         )
+    if is_total(flat):
+        return TOTAL
+    inherited = proving.inherited_key(flat)
+    if inherited:
+        table, shown = inherited
+        return (
+            f"{shown} is the primary key of {table} alone: other tables inherit from it, and no"
+            " index is over all of them. Read FROM ONLY, or say that no two rows share it: --key"
+            f" {shown.replace(' ', '')}"
+        )
     hidden = proving.hidden_key(flat)
     for names in [] if hidden else proving.likely(flat)[:3]:
         total, distinct, nulls = catalog.count(view, names)
@@ -116,8 +132,16 @@ def no_key(catalog: Catalog, flat: Flat, view: str) -> str:
     )
 
 
+def is_total(flat: Flat) -> bool:
+    top = flat.top
+    return top.by == [] or not (top.sources or top.parts or top.many)
+
+
 def find_steps(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> list[Step]:
     values = only(flat.top.outputs[name] for name in key)
+    if values is None and is_total(flat):
+        flat.refuse(TOTAL)
+        return []
     if values is None:
         hidden = next(name for name in key if flat.top.outputs[name] is None)
         flat.refuse(
@@ -139,9 +163,21 @@ def find_steps(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> list[
         if not all(ways):
             flat.refuse(not_found(flat, table, key, shorter))
             continue
+        for secured in barred(flat, found_ways):
+            flat.note(
+                f"{secured} has row security, which the lookup from {table} cannot pass: each write"
+                f" to {table} has the drain look at every key. To avoid it, capture {table} by"
+                f" hand, with a lookup in a view that may read {secured}."
+            )
         columns = None if table in flat.whole_rows else watched(catalog, table, read.get(table))
         steps.append(step(flat, capture(flat, table, found_ways, columns), found_ways))
     return steps
+
+
+def barred(flat: Flat, ways: list[Way]) -> list[str]:
+    """The tables on these ways that no lookup may read."""
+    relations = [flat.occurrence(hop.occurrence).relation for way in ways for hop in way.hops]
+    return list(dict.fromkeys(relation.name for relation in relations if relation.secured))
 
 
 def of_one_table(catalog: Catalog, flat: Flat, view: str, key: list[str]) -> dict[str, list[str]]:

@@ -42,14 +42,30 @@ def likely(flat: Flat) -> list[list[str]]:
 
 
 def hidden_key(flat: Flat) -> str | None:
-    """A primary key that would be the view's, if it showed it; as SQL."""
+    """A primary key that would be the view's, if it showed it; as SQL. A view that groups can show
+    a key only if it groups by it."""
     needed = flat.around(flat.top.scope)
+    classes = flat.classes(needed, exact=True)
+    by = flat.top.by
     for occurrence in sorted(flat.occurrences, key=lambda o: len(o.relation.primary)):
         if occurrence.scope in needed and occurrence.relation.primary:
             key = [flat.column(occurrence.number, name) for name in occurrence.relation.primary]
-            if determines(flat, flat.top, key):
+            grouped = by is None or all(classes.get(v, {v}) & set(by) for v in key)
+            if grouped and determines(flat, flat.top, key):
                 columns = ", ".join(value.of("") for value in key)
                 return f"{columns} of {occurrence.relation.name}"
+    return None
+
+
+def inherited_key(flat: Flat) -> tuple[str, str] | None:
+    """A table with children, and the view's columns that show its primary key."""
+    for occurrence in flat.occurrences:
+        relation = occurrence.relation
+        if relation.inherited and relation.primary:
+            key = [flat.column(occurrence.number, name) for name in relation.primary]
+            shown = named(flat, list(key))
+            if shown:
+                return relation.name, ", ".join(shown)
     return None
 
 

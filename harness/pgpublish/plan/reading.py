@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pglast import ast, enums, parse_sql
 from pglast.stream import RawStream
 
@@ -227,6 +229,8 @@ class Reader(Conditions):
             found = self.view(relation.name, scope)
             self.names[alias] = rename(found.outputs, renamed)
             return found
+        if not item.inh:
+            relation = replace(relation, inherited=False)
         number = self.table(relation, scope, alias)
         self.names[alias] = rename(self.names[alias], renamed)
         return number
