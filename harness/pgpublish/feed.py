@@ -37,7 +37,7 @@ from pgpublish.database import (
     worker_session,
 )
 from pgpublish.drain import retryable, timed_out
-from pgpublish.errors import PublishError
+from pgpublish.errors import BadArgument, PublishError
 from pgpublish.retry import Backoff
 
 LOOK_EVERY_S = 1.0  # also without a notification, which a pooler or a standby does not pass on
@@ -196,6 +196,8 @@ def follow(
     pooler and on a standby it looks each second instead of listening. Raises ConnectionFailed if
     the first connection fails, BadArgument, NotDefined, and DatabaseError where it may not read.
     """
+    if isinstance(kinds, str):
+        raise BadArgument("kinds is a list of names", hint=f"Write kinds=[{kinds!r}].")
     return Follow(
         database_url,
         _Place(cursor, kinds),

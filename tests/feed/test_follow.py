@@ -144,6 +144,8 @@ def test_what_can_never_work_is_raised(notes: Connection, url: str) -> None:
     with pytest.raises(NotDefined):
         list(follow(url, kinds=["nope"]))
     with pytest.raises(BadArgument):
+        follow(url, kinds="note")  # type: ignore[arg-type]
+    with pytest.raises(BadArgument):
         list(follow(url, batch=0))
     with pytest.raises(ConnectionFailed):
         list(follow("host=/nowhere dbname=x"))
