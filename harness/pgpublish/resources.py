@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 PREFIX = re.compile(r"(?:(?!pg_)[a-z_][a-z0-9_]{0,45})?")
-ROLE = re.compile(r"\bpublish_(?:owner|writer|reader|worker|admin|projector)\b")
+ROLE = re.compile(r"\bpublish_(?:owner|writer|reader|worker|admin|projector|server)\b")
 
 
 @dataclass(frozen=True)

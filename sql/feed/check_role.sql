@@ -9,7 +9,8 @@ begin
       detail = format('role %L', check_role.role),
       hint = 'Create it first: create role … nologin.';
   end if;
-  if starts_with(check_role.role, 'publish_') and check_role.role <> 'publish_reader' then
+  if check_role.role in ('publish_owner', 'publish_projector', 'publish_writer', 'publish_worker',
+                         'publish_admin', 'publish_server') then
     raise exception 'this role is not a reader' using
       errcode = 'PT400',
       detail = format('role %I', check_role.role),

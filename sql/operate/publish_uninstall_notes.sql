@@ -11,7 +11,8 @@ as $$
     select r.oid, r.rolname
       from pg_roles r
      where r.rolname in ('publish_owner', 'publish_projector', 'publish_writer',
-                         'publish_reader', 'publish_worker', 'publish_admin')
+                         'publish_reader', 'publish_worker', 'publish_admin',
+                         'publish_server')
   ),
   ours as (
     select 'pg_class'::regclass::oid as classid, c.oid from pg_class c

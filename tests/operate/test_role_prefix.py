@@ -56,7 +56,7 @@ def test_both_publish_and_neither_needs_to_be_told_its_names(databases):
     roles = databases["one"].execute(
         "select r.rolname from pg_roles r where r.rolname ~ 'publish_' order by 1"
     )
-    parts = ("admin", "owner", "projector", "reader", "worker", "writer")
+    parts = ("admin", "owner", "projector", "reader", "server", "worker", "writer")
     assert [r for (r,) in roles] == [f"{n}_publish_{p}" for n in ("one", "two") for p in parts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from pgpublish.cli.console import Database, log
 from pgpublish.errors import BadArgument, MissingPart
+from pgpublish.installed import role_prefix
 from pgpublish.migrate import require_usable
 
 
@@ -111,7 +113,7 @@ def serve(
             hint="Pass --tokens, --jwt-key FILE or --public ROLE.",
         )
     settings = Settings(
-        public="publish_reader" if is_open else public,
+        public=public,
         local_only=is_open,
         jwt=None
         if jwt_key is None
@@ -133,6 +135,9 @@ def serve(
         with database.connect() as conn:
             require_usable(conn)
             conn.execute("select * from public.publish_serve_feed(null::text, 1::int)")
+            if is_open:
+                reader = f"{role_prefix(conn, None)}publish_reader"
+                settings = replace(settings, public=reader)
         application = app(database.url, settings)
         log(
             f"serving http://{f'[{host}]' if ':' in host else host}:{port}"
