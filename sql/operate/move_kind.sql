@@ -8,6 +8,10 @@ as $$
   delete from publish.walked w where w.kind = move_kind.new_name;
   update publish.walked w set kind = move_kind.new_name where w.kind = move_kind.kind;
   update publish.floor f set kind = move_kind.new_name where f.kind = move_kind.kind;
+  update publish.departed d set kind = move_kind.new_name where d.kind = move_kind.kind;
+  update publish.reader r
+     set kinds = array_replace(r.kinds, move_kind.kind, move_kind.new_name)
+   where move_kind.kind = any (r.kinds);
   update publish.subscription s
      set kinds = array_replace(s.kinds, move_kind.kind, move_kind.new_name)
    where move_kind.kind = any (s.kinds);
