@@ -1,7 +1,7 @@
 # The words a contributor types. Each target installs what it needs into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-SERVERS ?= debian embedded
+SERVERS ?= embedded debian
 
 .PHONY: demo test test-all lint pytest mutants torture failover bench docs format clean
 
@@ -17,8 +17,8 @@ lint: .venv/dev
 
 pytest: .venv/dev
 	tests/install-servers
-	set -e; for server in $(SERVERS); do \
-	  timeout 740 $(BIN)/pytest -n 3 --server $$server; \
+	set -e; brief=; for server in $(SERVERS); do \
+	  timeout 740 $(BIN)/pytest -n 3 --server $$server $$brief; brief=--brief; \
 	done
 
 # The whole suite on each version that is supported; the other two are those of make test.

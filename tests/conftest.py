@@ -32,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="which PostgreSQL to run on: debian, embedded, or a folder with initdb and postgres",
     )  # fmt: skip
     parser.addoption(
+        "--brief", action="store_true",
+        help="leave out what does not depend on the server's version",
+    )  # fmt: skip
+    parser.addoption(
         "--schedules", type=int, default=200,
         help="how many random schedules of writes and drains the property test runs",
     )  # fmt: skip
@@ -47,6 +51,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--failovers", type=int, default=1,
         help="how many primaries die with changes that were delivered and not replicated",
     )  # fmt: skip
+
+
+# What these tell does not depend on the server's version: the harness's own side, other people's
+# servers, schemas of theirs. --brief leaves them to the run on the other server.
+ONCE = (
+    "serve/", "plan/test_mbdata.py", "plan/test_applications.py", "plan/test_check_copy.py",
+    "deliver/test_background.py", "deliver/test_brokers.py", "deliver/test_corrections.py",
+    "deliver/test_deliver_cli.py", "deliver/test_network.py", "deliver/test_policy.py", "deliver/test_sinks.py", "deliver/test_third_party.py",
+    "deliver/test_trace_headers.py", "deliver/test_webhook.py", "feed/test_follow.py",
+    "feed/test_sqlite_replica.py", "jobs/test_job_poison.py", "jobs/test_work.py", "operate/test_pg_cron.py", "operate/test_prometheus.py",
+    "test_called_by_type.py", "test_cli.py", "test_config.py", "test_conninfo.py", "test_docs.py",
+    "test_exact.py", "test_fuzz.py", "test_help.py", "test_mutants.py", "test_terminal.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--brief"):
+        here = Path(__file__).parent
+        once = [i for i in items if i.path.relative_to(here).as_posix().startswith(ONCE)]
+        config.hook.pytest_deselected(items=once)
+        items[:] = [item for item in items if item not in set(once)]
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -60,6 +60,7 @@ VALUES: dict[str, list[str]] = {
         "'item_id_seq'", "0::oid", "4294967295::oid", "'pg_toast.pg_toast_1255'", "'parted'",
         "'part'", "'away'", "'odd'", "'aggregated'", "'broken'",
     ],
+    "name": ["'publish_reader'", "'none'", "'public'", "'postgres'", "''", "repeat('x', 63)"],
     "regprocedure": [
         "'now()'", "'publish_head()'", "'pg_sleep(double precision)'", "'count(\"any\")'", "0::oid",
         "4294967295::oid", "'publish_drain(int)'", "'raises(jsonb)'", "'int4in(cstring)'",
@@ -76,8 +77,13 @@ VALUES: dict[str, list[str]] = {
 FITTING: dict[tuple[str, str], list[str]] = {
     ("kind", ""): ["'item'", "'note'", "'log'", "'broken'", "'kind'"],
     ("id", ""): ["'job'", "'running'"],
-    ("name", ""): ["'sub'", "'each'"],
+    ("name", ""): ["'sub'", "'each'", "'max_depth'"],
+    ("value", ""): ["'500'"],
     ("subscription", ""): ["'sub'"],
+    ("role", ""): ["'publish_reader'"],
+    ("scope", ""): ["null", "'n'"],
+    ("filter", ""): ["null", "'true'"],
+    ("old", ""): ["'1 hour'"],
     ("source_id", ""): ["'1'", "'later'"],
     ("sink", ""): ["'stdout'", "'webhook'"],
     ("source", ""): ["'item'", "'parted'", "'odd'"],
@@ -180,7 +186,9 @@ def overloads(conn: psycopg.Connection[Any]) -> int:
         forms.append([*ours, ("variadic more", "text[]")])
         for form in {tuple(t for _, t in form): form for form in forms}.values():
             if [t for _, t in form] != types and (form or name != "publish_enqueue"):
-                arguments = ", ".join(f"{n} {t}" for n, t in form)
+                arguments = ", ".join(
+                    f"{n} {t}" if n.startswith("variadic ") else f'"{n}" {t}' for n, t in form
+                )
                 conn.execute(
                     f"create function public.{name}({arguments}) returns void language plpgsql as"
                     " $$ begin raise exception 'taken' using errcode = 'HIJAK'; end $$".encode()

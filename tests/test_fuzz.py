@@ -18,6 +18,8 @@ from psycopg.rows import tuple_row
 
 from pgpublish.errors import BY_SQLSTATE
 
+# They need pg_cron, or a token that is shown once.
+UNANSWERED = {"publish_schedule", "publish_unschedule", "publish_token_check"}
 CALLS = int(os.environ.get("FUZZ_CALLS", 10_000))
 SEED = int(os.environ.get("FUZZ_SEED", random.SystemRandom().randrange(10**6)))
 ROLES = ("publish_writer", "publish_reader", "publish_worker", "publish_admin", "fuzz_app")
@@ -68,7 +70,8 @@ def functions(db: Connection) -> list[Function]:
         "       array(select r from unnest(%s::text[]) r"
         "              where has_function_privilege(r, p.oid, 'execute'))"
         "  from pg_proc p where p.pronamespace = 'public'::regnamespace"
-        "   and p.proname like 'publish\\_%%' and p.prorettype <> 'trigger'::regtype order by 1",
+        "   and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype"
+        "   and p.proname like 'publish\\_%%' order by 1",
         [list(ROLES)],
     ).fetchall()
     return [
@@ -90,7 +93,7 @@ def db(connect: Connect, admin: Connection) -> Any:
 
 def call(dice: random.Random, function: Function, given: dict[str, str]) -> str:
     """With each optional argument given or not, and more or less of what hardly fits."""
-    hostility = dice.choice((0.15, 0.4, 0.8))
+    hostility = dice.choice((0.0, 0.15, 0.4, 0.8))
     first = len(function.arguments) - function.defaults
     arguments = [
         fit(dice, name, kind, given, hostility)
@@ -163,7 +166,7 @@ def test_hostile_arguments_raise_nothing_but_what_is_documented(db: Connection) 
             fault(function, "left something in the session", role, statement)
     never = [f.name for f in known if not answers[f.name]]
     assert faults == Counter(), f"FUZZ_SEED={SEED}"
-    assert never == [], f"FUZZ_SEED={SEED}"
+    assert {*never} <= UNANSWERED, f"{never} FUZZ_SEED={SEED}"
 
 
 def results(db: Connection, statements: str) -> list[Any]:

@@ -4,8 +4,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if (publish_doctor.old >= interval '0') is not true then
-    raise exception 'old must not be negative' using
+  if (publish_doctor.old between interval '0' and interval '1000 years') is not true then
+    raise exception 'old must be 0 to 1000 years' using
       errcode = 'PT400',
       detail = format('old %s', coalesce(publish_doctor.old::text, 'null')),
       hint = 'Leave it out for 15 minutes.';
@@ -29,6 +29,6 @@ $$;
 comment on function public.publish_doctor(interval) is
   'Everything that is wrong, each with its values and its fix: errors stop something now, warnings '
   'will. old: what waits or lasts for so long is wrong. `pgpublish doctor` also looks at what the '
-  'database cannot see. Needs a primary. Errors: PT400 old is negative.';
+  'database cannot see. Needs a primary. Errors: PT400 bad argument.';
 revoke all on function public.publish_doctor(interval) from public;
 grant execute on function public.publish_doctor(interval) to publish_worker, publish_admin;

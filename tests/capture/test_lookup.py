@@ -504,7 +504,7 @@ def test_marks_of_many_keys_and_of_lookups_are_drained_after_a_restore_elsewhere
     cluster.run("pg_dump", "--format", "custom", "--file", file, "--dbname", url)
     with running_cluster(server_kind) as elsewhere:
         with psycopg.connect(elsewhere.url(), autocommit=True) as conn:
-            for role in ("owner", "writer", "reader", "worker", "admin", "projector"):
+            for role in ("owner", "writer", "reader", "worker", "admin", "projector", "server"):
                 conn.execute(f"create role publish_{role} nologin".encode())
             conn.execute("grant publish_projector to publish_owner")
             conn.execute("create database copy")

@@ -385,7 +385,7 @@ def test_a_subscription_that_nobody_can_claim_stops_no_other(
 
 
 @pytest.mark.parametrize(
-    "command", [["deliver"], ["drain"], ["changes", "--follow"]], ids=lambda c: c[0]
+    "command", [["deliver"], ["drain", "--json"], ["changes", "--follow"]], ids=lambda c: c[0]
 )
 def test_a_closed_stdout_ends_the_command(
     db: Connection, url: str, start: Any, command: list[str]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any, LiteralString
@@ -510,6 +511,9 @@ def test_watch_on_a_terminal_shows_a_bar_that_moves(connect: Connect, url: str) 
             until_shown("night shift")
         until_shown("0 running")
         watch.send_signal(signal.SIGINT)
+        with suppress(OSError):  # EIO: it has ended; until then it may wait for who reads
+            while os.read(ours, 4096):
+                pass
         assert watch.wait(PATIENCE) == 0
     finally:
         watch.kill()
