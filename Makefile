@@ -18,7 +18,7 @@ lint: .venv/dev
 pytest: .venv/dev
 	tests/install-servers
 	set -e; brief=; for server in $(SERVERS); do \
-	  timeout 740 $(BIN)/pytest -n 3 --server $$server $$brief; brief=--brief; \
+	  timeout 1000 $(BIN)/pytest -n 3 --server $$server $$brief; brief=--brief; \
 	done
 
 # The whole suite on each version that is supported; the other two are those of make test.
