@@ -7,9 +7,15 @@ set enable_sort = off
 set enable_incremental_sort = off
 set jit = off
 as $$
+  with general as materialized (
+    select clock_timestamp() as now,
+           publish.setting_of('tombstone_retention')::interval as tombstone_retention
+  )
   select d.place
-    from (select k.kind, clock_timestamp() - publish.tombstone_retention(k) as expired_at
+    from (select k.kind,
+                 g.now - publish.tombstone_retention(k, g.tombstone_retention) as expired_at
             from publish.kind k
+           cross join general g
           offset 0) k
    cross join lateral (
      select d.ctid as place

@@ -11,13 +11,17 @@ set enable_sort = off
 set enable_incremental_sort = off
 set jit = off
 as $$
-  with kind as materialized (
+  with general as materialized (
+    select clock_timestamp() as now, publish.setting_of('hold_limit')::interval as hold_limit,
+           publish.setting_of('tombstone_retention')::interval as tombstone_retention
+  ),
+  kind as materialized (
     select k.kind, r.rows_to, r.tombstones_to, r.reader,
-           case when k.view is null then t.now - k.retention end as expired_at,
-           t.now - publish.tombstone_retention(k) as tombstone_expired_at,
-           t.now - publish.setting_of('hold_limit', k.kind)::interval as forced_at
+           case when k.view is null then g.now - k.retention end as expired_at,
+           g.now - publish.tombstone_retention(k, g.tombstone_retention) as tombstone_expired_at,
+           g.now - coalesce((k.settings ->> 'hold_limit')::interval, g.hold_limit) as forced_at
       from publish.kind k
-     cross join (select clock_timestamp()) as t (now)
+     cross join general g
      cross join lateral publish.read_to(k.kind) r
   )
   select k.kind, p.place, p.rev, p.rev > k.tombstones_to,
