@@ -27,10 +27,8 @@ from uuid import UUID
 
 import psycopg
 
-from pgpublish import exact
 from pgpublish.database import (
     Connection,
-    call,
     failure,
     listen,
     session_is_over,
@@ -38,6 +36,10 @@ from pgpublish.database import (
 )
 from pgpublish.drain import retryable, timed_out
 from pgpublish.errors import BadArgument, PublishError
+from pgpublish.pages import Page as Page
+from pgpublish.pages import ask
+from pgpublish.pages import page as page
+from pgpublish.pages import read as read
 from pgpublish.retry import Backoff
 
 LOOK_EVERY_S = 1.0  # also without a notification, which a pooler or a standby does not pass on
@@ -103,8 +105,8 @@ class Follow:
         self._warn = warn
 
     def __iter__(self) -> Iterator[FeedEvent]:
-        for page in self._pages():
-            yield from page
+        for events in self._pages():
+            yield from events
 
     async def __aiter__(self) -> AsyncIterator[FeedEvent]:
         # The reading is done in a thread: one piece of code for deadlines and reconnects.
@@ -230,17 +232,8 @@ class _Place:
     def begin(self) -> list[FeedEvent]:
         return [Reset(self._reason, self.cursor)] if self._at is None else []
 
-    def ask(self, conn: Connection, batch: int) -> dict[str, Any]:
-        answer: dict[str, Any] = exact.loads(
-            call(
-                conn,
-                "select public.publish_page(%s::text, %s::int, %s::text[])::text",
-                self._at,
-                batch,
-                self.kinds,
-            )[0]
-        )
-        return answer
+    def ask(self, conn: Connection, batch: int) -> Any:
+        return ask(conn, self._at, batch, self.kinds)
 
     def take(self, answer: dict[str, Any]) -> list[FeedEvent]:
         """The events of one answer. Only the last one's cursor is behind them all."""
