@@ -5,23 +5,13 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  with recursive reading as (
-    select describe_functions.view::oid as oid
-    union
-    select c.oid
-      from reading r
-      join pg_rewrite w on w.ev_class = r.oid and w.ev_type = '1'
-      join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
-                      and d.refclassid = 'pg_class'::regclass
-      join pg_class c on c.oid = d.refobjid and c.relkind = 'v'
-  ),
-  called as (
+  with called as (
     select distinct p.*, p.pronamespace = 'pg_catalog'::regnamespace as is_builtin,
            case when p.pronamespace = 'pg_catalog'::regnamespace then p.proname::text
                 else format('%s.%s', n.nspname, p.proname) end as name,
            p.proargtypes::oid[] && array['float4', 'float8']::regtype[]::oid[] as is_float
-      from reading r
-      join pg_rewrite w on w.ev_class = r.oid and w.ev_type = '1'
+      from publish.views_below(describe_functions.view) as b (oid)
+      join pg_rewrite w on w.ev_class = b.oid and w.ev_type = '1'
      cross join lateral regexp_matches(
        w.ev_action::text, ':(?:funcid|aggfnoid|winfnoid) ([0-9]+)', 'g') as m (match)
       join pg_proc p on p.oid = m.match[1]::oid

@@ -6,21 +6,8 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
-  with recursive reading as (
-    select varying.view::oid as oid
-    union
-    select c.oid
-      from reading r
-      join pg_rewrite w on w.ev_class = r.oid and w.ev_type = '1'
-      join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
-                      and d.refclassid = 'pg_class'::regclass
-      join pg_class c on c.oid = d.refobjid and c.relkind = 'v'
-  ),
-  node as materialized (
-    select r.oid as of_view, n.*
-      from reading r
-      join pg_class c on c.oid = r.oid and c.relkind = 'v'
-     cross join lateral publish.rule_nodes(r.oid) n
+  with node as materialized (
+    select n.* from publish.view_nodes(varying.view) n
   ),
   called as (
     select p.oid, p.proname, p.pronamespace, p.provolatile, p.pronargs,
