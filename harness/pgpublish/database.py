@@ -45,7 +45,7 @@ def connect(
             given,
             autocommit=True,
             prepare_threshold=None,
-            client_encoding="utf8",  # whatever PGCLIENTENCODING, the role or the database says
+            client_encoding="utf8",  # over PGCLIENTENCODING, the role and the database
             fallback_application_name=name,
             **_defaults(given, primary),
         )
@@ -153,7 +153,7 @@ def call(conn: Connection, query: LiteralString, *arguments: object) -> tuple[An
 def call_or_none(
     conn: Connection, query: LiteralString, *arguments: object
 ) -> tuple[Any, ...] | None:
-    """The first row, if there is one, as a tuple whatever conn's row factory. Raises as call."""
+    """The first row, if there is one, as a tuple with any row factory of conn. Raises as call."""
     found = tuples(conn, query, *arguments)
     return found[0] if found else None
 
@@ -168,7 +168,7 @@ def transact(conn: Connection, *statements: bytes) -> tuple[Any, ...]:
 def transact_all(conn: Connection, *statements: bytes) -> list[tuple[Any, ...]]:
     """All rows of the last statement, all of them in one transaction and one round trip.
 
-    The transaction is READ COMMITTED whatever the session's default, and nothing is prepared, so
+    The transaction is READ COMMITTED, over the session's default, and nothing is prepared, so
     that a pooler's session is left as it was found; what a statement sets must be local. Each
     statement has a statement_timeout of its own. Raises as call does, BadArgument inside a
     transaction, and ConnectionFailed when the server ended the session.

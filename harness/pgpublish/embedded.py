@@ -170,7 +170,7 @@ def reachable(bin: Path, user: str | None, spare: Path) -> Path:
         )
         return bin
     except (PermissionError, subprocess.CalledProcessError):
-        root = bin.parents[2]  # site-packages: the wheel and, beside it, its libraries
+        root = bin.parents[2]  # site-packages: the wheel and, next to it, its libraries
         for name in (bin.parents[1].name, f"{bin.parents[1].name}.libs"):
             if (root / name).is_dir():
                 shutil.copytree(root / name, spare / name, symlinks=True, dirs_exist_ok=True)

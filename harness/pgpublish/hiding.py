@@ -1,6 +1,6 @@
 """Keeps secrets out of what is shown: an endpoint may quote one whole, in part, or encoded.
 
-Hidden is what a text has in common with a secret: SHARED characters in a row, in whatever case, or
+Hidden is what a text has in common with a secret: SHARED characters in a row, in either case, or
 a whole word of it. The secret counts as it is, percent-encoded and decoded, base64 and decoded from
 base64; a URL counts with its login as a client sends it.
 """
@@ -29,7 +29,7 @@ class Hider:
         self._words = {w for f in forms for w in WORDS.findall(f) if len(w) >= WORD} - COMMON
 
     def hide(self, text: str) -> str:
-        """The text with MASK for whatever could be of a secret."""
+        """The text with MASK for all that could be of a secret."""
         if not (self._pieces or self._words):
             return text
         low = _lower(text)

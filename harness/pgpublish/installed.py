@@ -30,7 +30,7 @@ class _Fact(SqlFile):
 
 
 def facts(prefix: str) -> list[SqlFile]:
-    """What publish.file says of the installation beside its files."""
+    """What publish.file says of the installation besides its files."""
     return [_Fact(VERSION, __version__), *([_Fact(PREFIX, prefix)] if prefix else [])]
 
 
@@ -99,7 +99,7 @@ def exists(conn: Connection, name: str) -> bool:
 
 @contextmanager
 def pinned(conn: Connection) -> Iterator[None]:
-    """Only functions and operators of pg_catalog are found meanwhile, unless they are qualified.
+    """Only functions and operators of pg_catalog are found in it, unless they are qualified.
     For a session of our own: behind a pooler the setting would reach others."""
     (before,) = conn.execute("show search_path").fetchone() or ("",)
     conn.execute("set search_path = pg_catalog, pg_temp")

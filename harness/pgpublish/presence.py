@@ -61,7 +61,7 @@ class Presence:
             self._say(conn, "ended", is_last=True)
 
     def _touch(self) -> None:
-        """For a probe of whoever runs this process: the loop goes round, on a session."""
+        """For a probe by what runs this process: the loop goes round, on a session."""
         if self._health is None:
             return
         now = self._clock()

@@ -35,7 +35,7 @@ class SqlFile:
 
 
 def folder(name: str) -> Path:
-    """Where "sql" or "migrations" is: inside a wheel's package, else beside harness/."""
+    """Where "sql" or "migrations" is: inside a wheel's package, else next to harness/."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parents[1] / name
 

@@ -50,7 +50,7 @@ def check(
     rolled back, and compares the view before and after. It locks these rows for milliseconds, and
     your own triggers run. Each transaction reads the whole view.
 
-    --copy makes a database beside yours and drops it at the end: of all of it if nobody else is
+    --copy makes a second database and drops it at the end: of all of it if nobody else is
     connected, which needs its owner and CREATEDB; else by pg_dump of the schema and of what the
     view reads, which needs a superuser. Exits with 6 if a key was missed.
     """

@@ -115,7 +115,7 @@ class Database:
 
     @contextmanager
     def server(self) -> Iterator[None]:
-        """Runs the embedded server meanwhile, if that was asked for."""
+        """Runs the embedded server as long, if that was asked for."""
         if not self.use_embedded:
             yield
             return

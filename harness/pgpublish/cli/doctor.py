@@ -24,7 +24,7 @@ from pgpublish.terminal import printable, say, say_json
 @json_option
 @with_connection(current=False)
 def doctor_command(conn: Connection, old: str, as_json: bool) -> None:
-    """Say what is wrong, and how to mend it.
+    """Say what is wrong, and how to fix it.
 
     Exits with 6 if there is something. An error stops something now, a warning will. As a member of
     pg_monitor it sees how long the transactions of others last.

@@ -92,7 +92,7 @@ def fact(name: str, text: str, colour: str | None = None) -> tuple[Text, Text]:
 
 
 def curves(found: dict[str, Any], depths: list[float], width: int) -> RenderableType:
-    """Three curves beside each other."""
+    """Three curves side by side."""
     room = max(10, min(STEPS, width // 3 - 4))
     wide = width >= NARROW
     hour = found["hour"]
@@ -176,9 +176,10 @@ def subscriptions(found: dict[str, Any], width: int) -> RenderableType:
     if not found["subscriptions"]:
         return Text()
     speed = {
-        row["subscription"]: row for row in found["latency"] if row["step"] == "delivered"
-        and row["span"] == 60
-    }  # fmt: skip
+        row["subscription"]: row
+        for row in found["latency"]
+        if row["step"] == "delivered" and row["span"] == 60
+    }
     heads = ["subscription", "state", "behind", "oldest", "dead", "sent/s", "p95", "retries"]
     if width < NARROW:
         del heads[5:]

@@ -138,7 +138,7 @@ def register_sink(conn: Connection, name: str) -> None:
 
 
 def storable(reason: str) -> str:
-    """What a text column can hold, whatever bytes an endpoint answered with."""
+    """What a text column can hold of any bytes that an endpoint answered with."""
     return str(reason)[:LOOKED_AT].encode("utf-8", "replace").decode().replace("\0", "")
 
 

@@ -1,7 +1,7 @@
 """Tracked jobs: run one, or work through those of some kinds that are due.
 
 The database decides which job starts, who has it, and what a failure means; see publish_job_start.
-Here a body of code runs between the start and its settling, and a thread keeps the lease meanwhile.
+Here a body of code runs between the start and its settling, while a thread keeps the lease.
 
  api       what is one call: add, list, cancel, limits, schedules
  job       what a body gets: its data, saves and steps

@@ -51,7 +51,7 @@ def start(
     commits and an exception rolls back what the block left open on conn. The lease is kept by a
     thread, on a second connection with conn's parameters and role, which is opened first.
     Raises Locked when somebody else runs it, JobIgnored when it failed too often or was cancelled,
-    StaleToken when this run lost it meanwhile, ConnectionFailed, BadArgument.
+    StaleToken when this run has lost it, ConnectionFailed, BadArgument.
     """
     if in_transaction(conn):
         raise BadArgument(

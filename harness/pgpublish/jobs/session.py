@@ -22,7 +22,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def row(conn: Connection, query: LiteralString, *arguments: object) -> tuple[Any, ...] | None:
-    """The first row, whatever row factory conn has. Raises what its SQLSTATE stands for."""
+    """The first row, with any row factory of conn. Raises what its SQLSTATE stands for."""
     try:
         with limited(conn), conn.cursor(binary=True, row_factory=tuple_row) as cursor:
             return cursor.execute(query, arguments).fetchone()

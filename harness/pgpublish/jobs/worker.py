@@ -155,7 +155,7 @@ def walk(
 
     Each page commits together with `after` and the sums of its counts in the job's data, and a run
     after a kill goes on from there. The walk ends when page returns None, and a later run of the
-    same job begins anew. Returns the sums.
+    same job begins again. Returns the sums.
     """
     data = job.data
     after: str | None = data.get("after")

@@ -1,4 +1,4 @@
-"""A scratch copy of the database, dropped at the end whatever happens."""
+"""A scratch copy of the database, dropped at the end in any case."""
 
 from __future__ import annotations
 
@@ -74,19 +74,22 @@ def by_template(conn: Connection, source: str, name: str) -> bool:
 def by_dump(source: str, target: str, unneeded: list[str], major: int, stop: Event) -> None:
     dump, restore = programs(major)
     without = [f"--exclude-table-data={name}" for name in unneeded]
-    with subprocess.Popen(
-        [dump, "--format=custom", "--compress=0", *without, *login(source)],
-        env=environment(source),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as dumping, subprocess.Popen(
-        # A foreign key to rows that were left out cannot be made: nothing here needs it.
-        [restore, *login(target)],
-        env=environment(target),
-        stdin=dumping.stdout,
-        stderr=subprocess.DEVNULL,
-    ) as restoring:  # fmt: skip
+    with (
+        subprocess.Popen(
+            [dump, "--format=custom", "--compress=0", *without, *login(source)],
+            env=environment(source),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as dumping,
+        subprocess.Popen(
+            # A foreign key to rows that were left out cannot be made: nothing here needs it.
+            [restore, *login(target)],
+            env=environment(target),
+            stdin=dumping.stdout,
+            stderr=subprocess.DEVNULL,
+        ) as restoring,
+    ):
         assert dumping.stdout is not None
         dumping.stdout.close()  # a restore that ends is noticed by the dump
         while restoring.poll() is None:

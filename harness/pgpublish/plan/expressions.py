@@ -53,9 +53,15 @@ TO_COLUMN = "Show the time itself, and let readers compare it with theirs."
 
 
 WITHIN = (
-    ast.ColumnRef, ast.A_Const, ast.TypeCast, ast.TypeName, ast.String,
-    ast.Integer, ast.Float, ast.Boolean,
-)  # fmt: skip
+    ast.ColumnRef,
+    ast.A_Const,
+    ast.TypeCast,
+    ast.TypeName,
+    ast.String,
+    ast.Integer,
+    ast.Float,
+    ast.Boolean,
+)
 
 
 def walk(node: object, into_queries: bool = True) -> Iterator[ast.Node]:

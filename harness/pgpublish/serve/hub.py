@@ -211,7 +211,7 @@ class Hub:
             self.placed.set()
             began = asyncio.get_running_loop().time()
             self._tell([row for row in rows if row.change is not None], first.next, first.upto)
-            # The streams write meanwhile: with many of them, fewer and larger reads.
+            # The streams write during it: with many of them, fewer and larger reads.
             await asyncio.sleep(min(asyncio.get_running_loop().time() - began, 0.1))
 
     def _tell(self, rows: list[Any], cursor: str, upto: int) -> None:

@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """keep: how long an answer is given again, in seconds; 0: only to who asks meanwhile. A failure
-    is given to who waits for it, and not kept."""
+    """keep: how long an answer is given again, in seconds; 0: only to who asks while it is
+    made. A failure is given to who waits for it, and not kept."""
 
     def __init__(self, keep: float = 0.0, size: int = 10_000) -> None:
         self.keep = keep

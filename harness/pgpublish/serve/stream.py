@@ -102,7 +102,7 @@ class Stream:
                 abort()
 
     async def _catch_up(self) -> None:
-        """The pages from the cursor to the head. The subscriber keeps what comes meanwhile."""
+        """The pages from the cursor to the head. The subscriber keeps what comes during it."""
         more = True
         while more:
             await self._still_allowed()

@@ -1,7 +1,7 @@
 """What each address is: of the public Internet, of a private network, or special.
 
 After IANA's registries of special-purpose addresses, written out, as what a library calls private
-or global changes with its version; and the addresses at which clouds answer whoever asks.
+or global changes with its version; and the addresses at which clouds answer everybody.
 """
 
 from __future__ import annotations

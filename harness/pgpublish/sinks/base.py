@@ -123,7 +123,7 @@ class Options:
 
     def authorities(self) -> str | None:
         """Option ca: certificates as PEM text, or the name of a file of them on the worker's
-        machine. Raises BadArgument, in the same words whatever is wrong with it: a row's author
+        machine. Raises BadArgument, in the same words for all that can be wrong: a row's author
         learns nothing about files."""
         given = self.text("ca")
         if not given:

@@ -35,7 +35,7 @@ CLOSE_S = 2.0
 CONCURRENCY = 256  # unacknowledged at a time
 UNSAFE = re.compile(r"[\s.*>\x00-\x1f]")
 SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
-FRAME = len("NATS/1.0\r\n\r\n")  # of a header block, beside "name: value\r\n" each
+FRAME = len("NATS/1.0\r\n\r\n")  # of a header block, besides "name: value\r\n" each
 
 
 @dataclass

@@ -23,7 +23,7 @@ NATURES = ("public", "private", "unix")
 @dataclass(frozen=True)
 class Networks:
     """natures: public and private, as address.nature says, and unix, for sockets that are files.
-    named: networks that may be called whatever they are."""
+    named: networks that may be called even if they are special."""
 
     natures: frozenset[str] = frozenset({"public", "private"})
     named: tuple[Network, ...] = ()

@@ -96,7 +96,7 @@ class RabbitMQ(background.KeptConnection):
                 todo += late
             failures += [Failure(message, "rejected", REFUSED) for message in cut]
         if any(failure.kind == "endpoint" for failure in failures):
-            await self._close()  # begin anew
+            await self._close()  # begin again
         return failures
 
     async def _publish_all(

@@ -50,7 +50,7 @@ def make(name: str, options: Options) -> Sink:
     except PublishError as error:
         error.detail = options.hide(error.detail or "")
         raise
-    except Exception as error:  # a file that is not there, or whatever a third party's raises
+    except Exception as error:  # a file that is not there, or what a third party's raises
         raise BadArgument(
             f"the sink {name} cannot be made",
             detail=options.hide(f"{type(error).__name__}: {error}"),
@@ -109,7 +109,7 @@ def _point(name: str) -> EntryPoint:
         raise NotDefined(
             "the sink is not installed here",
             detail=f"Sink {name}.",
-            hint="Install the package that has it beside pgpublish.",
+            hint="Install the package that has it, where pgpublish is.",
         )
     return next(iter(found))
 
@@ -145,6 +145,6 @@ def _written(point: EntryPoint) -> Any:
                             )
                         ):
                             return ast.literal_eval(value)
-    except Exception:  # whatever a third party's module finder or source holds
+    except Exception:  # a third party's module finder or source may raise anything
         return None
     return None

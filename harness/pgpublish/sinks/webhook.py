@@ -1,8 +1,8 @@
 """Webhooks: CloudEvents over HTTP/1.1, signed as Standard Webhooks says.
 
-Any 2xx is delivered, whatever follows its status line; 410 is gone; 429, or a failure with a
-Retry-After, is busy; 408, 425 and 5xx are the endpoint's failure, as are 3xx (never followed),
-timeouts and broken answers; any other status rejects what was sent.
+Any 2xx is delivered, also if what follows its status line is broken; 410 is gone; 429, or a failure
+with a Retry-After, is busy; 408, 425 and 5xx are the endpoint's failure, as are 3xx (never
+followed), timeouts and broken answers; any other status rejects what was sent.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Webhook:
         began = time.monotonic()
         failures = background.run(self._send(messages, stop))
         if self._together(messages) and len(messages) < self.batch_size and not failures:
-            # Holds the lane, so that the next batch is what has come meanwhile.
+            # Holds the lane, so that the next batch is what has come until then.
             while not stop.is_set() and (left := began + self.batch_s - time.monotonic()) > 0:
                 stop.wait(min(left, 0.1))  # a worker's stop is two events: it wakes for one
         return failures
