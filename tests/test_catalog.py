@@ -714,6 +714,7 @@ UNSANITIZED = "text type variable is not sanitized"
 KNOWN_WARNINGS = {
     ("publish.expression_type", UNSANITIZED),  # runs as its caller
     ("publish.own", UNSANITIZED),
+    ("publish.restore_defaults", UNSANITIZED),
     ("publish.restore_rights", UNSANITIZED),
     ("publish_gate.gate_make", UNSANITIZED),
     ("publish_gate.gate_hold", UNSANITIZED),

@@ -22,120 +22,15 @@ declare
       from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where p.oid = define.validator
   );
-  v_key text[] := define.key;
-  v_missing text;
-  v_unread regclass;
+  v_key text[] := coalesce(define.key, case when define.view is not null then array['id'] end);
   v_old publish.kind;
 begin
-  if coalesce(define.kind, '') = '' or octet_length(define.kind) > 200 then
-    raise exception 'a kind is named by 1 to 200 bytes of text' using
-      errcode = 'PT400',
-      detail = format('kind %L', left(define.kind, 60)),
-      hint = 'Choose a short name, such as the entity''s.';
-  end if;
-  if coalesce(define.schema_version, 0) < 1 then
-    raise exception 'schema_version must be 1 or more' using
-      errcode = 'PT400',
-      detail = format('kind %L, schema_version %s', define.kind,
-                      coalesce(define.schema_version::text, 'null')),
-      hint = 'Start at 1 and raise it when the payload''s shape changes.';
-  end if;
-  if define.retention <= interval '0' or define.retention > interval '1000 years' then
-    raise exception 'retention must be more than nothing and at most 1000 years' using
-      errcode = 'PT400',
-      detail = format('kind %L, retention %s', define.kind, define.retention),
-      hint = 'Pass an interval such as ''30 days'', or null to keep every row.';
-  end if;
-  if define.validator is not null and not exists (
-    select from pg_proc p
-     where p.oid = define.validator
-       and p.proargtypes = '3802'::oidvector
-       and p.prorettype = 'boolean'::regtype and not p.proretset
-       and p.prokind = 'f'
-  ) then
-    raise exception 'a validator takes one jsonb and returns boolean' using
-      errcode = 'PT400',
-      detail = format('kind %L, validator %s', define.kind, define.validator),
-      hint = 'Create it as: function name(payload jsonb) returns boolean.';
-  end if;
-
-  if define.view is not null and not exists (
-    select from pg_class c
-     where c.oid = define.view and c.relkind in ('v', 'm', 'r', 'p', 'f')
-       and c.relpersistence <> 't'
-  ) then
-    raise exception 'this is not a view or table that lasts' using
-      errcode = 'PT400',
-      detail = format('kind %L, view %s', define.kind, define.view),
-      hint = 'Pass a view, a materialized view or a table that is not temporary.';
-  end if;
-  -- publish_projector may read it already, for a kind of somebody else.
-  if not has_table_privilege(publish.caller(), define.view, 'select') then
-    raise exception 'a view is published by who may read it' using
-      errcode = 'PT400',
-      detail = format('kind %L, view %s, user %s', define.kind, v_view, publish.caller()),
-      hint = format('As its owner: grant select on %s to %I', v_view, publish.caller());
-  end if;
-  v_unread := publish.unread_by(reader => publish.caller(), view => define.view);
-  if v_unread is not null then
-    raise exception 'a view is published by who may read it' using
-      errcode = 'PT400',
-      detail = format('kind %L, view %s reads %s as who asks, user %s', define.kind, v_view,
-                      v_unread, publish.caller()),
-      hint = format('As its owner: grant select on %s to %I', v_unread, publish.caller());
-  end if;
-  if v_view is null then
-    if v_key is not null then
-      raise exception 'a key needs a view' using
-        errcode = 'PT400',
-        detail = format('kind %L, key %s', define.kind, v_key),
-        hint = 'Pass view as well, or leave key out for a payload kind.';
-    end if;
-  else
-    v_key := coalesce(v_key, array['id']);
-    select k.name into v_missing
-      from unnest(v_key) as k (name)
-     where not exists (
-       select from pg_attribute a
-        where a.attrelid = define.view and a.attname = k.name
-          and a.attnum > 0 and not a.attisdropped
-     )
-     limit 1;
-    if found or cardinality(v_key) = 0
-       or cardinality(v_key) <> (select count(distinct k.name) from unnest(v_key) as k (name)) then
-      raise exception 'the view does not have the key column' using
-        errcode = 'PT400',
-        detail = format('kind %L, view %s, key %s, missing %L',
-                        define.kind, v_view, v_key, v_missing),
-        hint = publish.key_hint(define.view, v_missing);
-    end if;
-    select k.name into v_missing
-      from unnest(v_key) as k (name)
-      join pg_attribute a on a.attrelid = define.view and a.attname = k.name
-      join pg_type t on t.oid = a.atttypid
-     where t.typcategory = 'A' or t.typtype in ('c', 'p')
-     limit 1;
-    if found then
-      raise exception 'a key column must be of a simple type' using
-        errcode = 'PT400',
-        detail = format('kind %L, view %s, column %L is an array or a row', define.kind, v_view,
-                        v_missing),
-        hint = 'Name the columns the key is made of; a key may have several.';
-    end if;
-    select k.name into v_missing
-      from unnest(v_key) as k (name)
-      join pg_attribute a on a.attrelid = define.view and a.attname = k.name
-     where publish.key_operator(a.atttypid, 5) is null
-     limit 1;
-    if found then
-      raise exception 'a key column must be of a type that has an order' using
-        errcode = 'PT400',
-        detail = format('kind %L, view %s, column %L has no default btree operator class',
-                        define.kind, v_view, v_missing),
-        hint = 'Cast it in the view, as in id::text as id.';
-    end if;
-  end if;
-
+  perform publish.check_definition(
+    kind => define.kind, schema_version => define.schema_version,
+    validator => define.validator, retention => define.retention);
+  perform publish.check_view(kind => define.kind, view => define.view, view_name => v_view);
+  perform publish.check_key(kind => define.kind, view => define.view, view_name => v_view,
+                            key => v_key);
   if v_view is null
      and exists (select from publish.capture c where c.kind = define.kind) then
     raise exception 'a payload kind cannot have captured tables' using

@@ -22,6 +22,8 @@ begin
             union all
             select d.* from publish.doctor_server(publish_doctor.old) d
             union all
+            select d.* from publish.doctor_settings() d
+            union all
             select d.* from publish.doctor_cron() d) f
      order by f.severity, f.name, f.object;
 end

@@ -49,19 +49,7 @@ begin
     end if;
     v_restored := v_restored + 1;
   end loop;
-  alter default privileges for role publish_owner revoke execute on functions from public;
-  for v_grant in
-    select format('alter default privileges for role publish_owner %s revoke all on %s from public',
-                  'in schema ' || quote_ident(n.nspname), t.name)
-      from pg_default_acl d
-      left join pg_namespace n on n.oid = d.defaclnamespace
-      join (values ('r', 'tables'), ('S', 'sequences'), ('f', 'functions'), ('T', 'types'),
-                   ('n', 'schemas')) as t (type, name) on t.type = d.defaclobjtype::text
-     where d.defaclrole = to_regrole('publish_owner')
-       and exists (select from aclexplode(d.defaclacl) a where a.grantee = 0)
-  loop
-    execute v_grant;
-  end loop;
+  perform publish.restore_defaults();
   if v_lacks_create then
     execute format('revoke create on database %I from publish_owner', current_database());
   end if;

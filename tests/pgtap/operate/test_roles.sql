@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(1109);
+select plan(1121);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -84,6 +84,7 @@ insert into api values
   ($$select publish.doctor_delivery('1 h')$$,                 '  ka'),
   ($$select publish.doctor_roles()$$,                         '  ka'),
   ($$select publish.doctor_server('1 h')$$,                   '  ka'),
+  ($$select publish.doctor_settings()$$,                        '  ka'),
   ($$select publish.doctor_cron()$$,                          '  ka'),
   ($$select publish_uninstall_notes()$$,                      '   a'),
   ($$select pg_temp.reach('select publish_rename(''none'', ''x'')')$$,            '   a'),
@@ -154,6 +155,7 @@ insert into api values
   ($$select publish.captures_of('article')$$,                 '   a'),
   ($$select publish.count_keys('publish.nothing', '{id}')$$,  '   a'),
   ($$select publish.describe_functions('article')$$,          '   a'),
+  ($$select publish.views_below('article')$$,                 '   a'),
   ($$select publish.view_hint('artcle')$$,                    '   a'),
   ($$select publish.varying('article')$$,                     '   a'),
   ($$select publish.is_alone()$$,                             '   a'),
