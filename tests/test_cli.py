@@ -481,3 +481,19 @@ def test_an_argument_that_is_not_utf_8_is_refused_in_words(
 ) -> None:
     result = run(*arguments)
     assert_one_line_and_a_hint(result, 3 if "--database-url" in arguments else 1)
+
+
+# The signal comes when the main thread holds the lock of the event that it looks at: a loop that
+# waits for short times is there often, and a handler that took the lock itself never came back.
+STOPS_INSIDE_WAIT = """
+import os, signal
+from pgpublish.cli.console import stop_on_signals
+with stop_on_signals() as stop:
+    with stop._cond:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.wait(20)
+"""
+
+
+def test_a_signal_that_interrupts_a_wait_stops_the_command() -> None:
+    subprocess.run([sys.executable, "-c", STOPS_INSIDE_WAIT], check=True, timeout=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from _thread import start_new_thread
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -158,13 +159,17 @@ def with_connection(
 
 @contextmanager
 def stop_on_signals() -> Iterator[Event]:
-    """An event that SIGTERM and SIGINT set; a second signal acts as usual."""
+    """An event that SIGTERM and SIGINT set; a second signal acts as usual.
+
+    It is set by a thread of its own: the handler may interrupt stop.wait() while that holds the
+    event's lock, and would wait for it for ever.
+    """
     stop = Event()
     before: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, before[signal.Signals(number)])
-        stop.set()
+        start_new_thread(stop.set, ())
 
     for number in (signal.SIGTERM, signal.SIGINT):
         before[number] = signal.signal(number, handle)
