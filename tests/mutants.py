@@ -210,11 +210,11 @@ MUTANTS = [
         "tests/feed/test_crash.py",
     ),
     Mutant(
-        "a promotion goes unnoticed",
+        "a promotion counts as a crash",
         "sql/drain/begin_epoch.sql",
-        " and a.timeline = v_here.timeline\n",
-        "\n",
-        "tests/operate/test_standby.py tests/operate/test_restore.py",
+        "    when v_last.timeline <> v_here.timeline then 'promotion'\n",
+        "",
+        "tests/operate/test_standby.py tests/operate/test_restore.py tests/deliver/test_resets.py",
     ),
     Mutant(
         "a cursor above the head goes on",

@@ -462,16 +462,18 @@ def test_one_poison_message_delays_no_other() -> None:
     assert len(endpoint.requests) == 100
 
 
-def test_redirects_are_never_followed() -> None:
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_never_followed(status: int) -> None:
     with receiving() as inside:
         to = {"location": "http://169.254.169.254/latest/meta-data/"}
-        with receiving(lambda request: (302, to)) as endpoint:
+        with receiving(lambda request: (status, to)) as endpoint:
             (failure,) = send([change(1)], url=endpoint.url)
-        with receiving(lambda request: (302, {"location": inside.url})) as endpoint:
+        with receiving(lambda request: (status, {"location": inside.url})) as endpoint:
             (other,) = send([change(1)], url=endpoint.url)
     assert kinds([failure, other]) == ["endpoint", "endpoint"]
     assert "169.254.169.254" in failure.reason
     assert inside.requests == []
+    assert inside.connections == 0  # a redirect may come as GET, which it does not write down
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0"])
