@@ -1,6 +1,3 @@
--- A level is the waiting jobs of one kind and one priority. job_due_idx begins each level with what
--- is due longest, so one look at its first entry says whether anything in it is due: jobs of later
--- cost a look for each level above the first that is due, however many they are.
 -- Called by publish_job_start alone, which pins the other settings of planning.
 -- A job that another session is just starting is passed over; only if that leaves nothing in the
 -- first due level of every kind, the levels below are looked at too.
@@ -16,29 +13,10 @@ declare
   v_id text;
 begin
   foreach v_all in array '{false,true}'::boolean[] loop
-    with recursive level as (
-      select k.kind, f.priority, f.due_at
-        from (select distinct u.kind from unnest(next_job.kinds) as u (kind)) k
-       cross join lateral (
-         select j.priority, j.due_at
-           from publish.job j
-          where j.kind = k.kind and j.status in ('pending', 'failed')
-          order by j.kind, j.priority desc, j.due_at
-          limit 1) f
-      union all
-      select l.kind, f.priority, f.due_at
-        from level l
-       cross join lateral (
-         select j.priority, j.due_at
-           from publish.job j
-          where j.kind = l.kind and j.priority < l.priority and j.status in ('pending', 'failed')
-          order by j.kind, j.priority desc, j.due_at
-          limit 1) f
-       where l.due_at > v_now or v_all
-    ),
-    due as materialized (
+    with due as materialized (
       select l.kind, l.priority
-        from level l
+        from publish.job_levels(kinds => next_job.kinds,
+                                until => case when v_all then '-infinity' else v_now end) l
        where l.due_at <= v_now
        order by l.priority desc, l.due_at
     )

@@ -18,7 +18,12 @@ from pgpublish.jobs.session import row, transact
 from pgpublish.presence import Presence
 
 MIN_WAIT_S = 0.02
-MAX_WAIT_S = 1.0  # between two looks of an idle worker, which doubles its wait each time
+MAX_WAIT_S = (
+    1.0  # while a job is due that cannot be started, or through a pooler: doubled each time
+)
+LOOK_MS = 500  # the longest wait in the server
+MIN_POLL_MS = 3
+MAX_POLL_MS = 20  # two seconds after the last job
 PRUNE_EVERY_S = 600.0
 PRUNE = 10_000  # jobs in a transaction
 SETTINGS = ("autocommit", "isolation_level", "read_only", "deferrable")  # of a connection
@@ -93,14 +98,17 @@ def work(
 
     A handler that fails marks its job and stops nothing else. Once stop is set, the job that runs
     goes on to its end, or to its next save or check outside a transaction, where it is handed back.
+    Idle, it waits in the server, looking less often the longer there was no job; through a pooler
+    it looks at growing intervals and keeps no session.
     Every ten minutes calls publish_job_prune between jobs, until it has removed all it may.
     Raises ConnectionFailed when conn is lost, BadArgument for a kind without handler.
     """
     require_handlers(kinds)
-    if row(conn, "select pg_backend_pid()") != (conn.info.backend_pid,):
-        conn.prepare_threshold = None  # a pooler is between, and a session is not ours to keep
+    pooled = row(conn, "select pg_backend_pid()") != (conn.info.backend_pid,)
+    if pooled:
+        conn.prepare_threshold = None  # a session is not ours to keep
     settings = {name: getattr(conn, name) for name in SETTINGS}
-    wait, prune_at = MIN_WAIT_S, clock()
+    wait, due, worked_at, prune_at = MIN_WAIT_S, True, clock(), clock()
     while not stop.is_set():
         job = None
         try:
@@ -110,16 +118,20 @@ def work(
                     prune_at = clock() + PRUNE_EVERY_S
             if presence is not None:
                 presence.beat(conn, "waiting for jobs")
-            job = take(conn, None, list(kinds), worker, lease)
+            due = due or pooled or awaited(conn, kinds, clock() - worked_at)
+            job = take(conn, None, list(kinds), worker, lease)  # if none is due, one may be lost
         except PublishError as error:
             if not retryable(error):
                 raise
             warn(f"between jobs: {error.message}")
+            due = True
         if job is None:
-            stop.wait(wait)
-            wait = min(wait * 2, MAX_WAIT_S)
+            if due:
+                stop.wait(wait)
+            wait = min(wait * 2, MAX_WAIT_S) if due else MIN_WAIT_S
+            due = False
             continue
-        wait = MIN_WAIT_S
+        wait, due, worked_at = MIN_WAIT_S, True, clock()
         job.stop_at(stop)
         report(run(job, beating, lease, clock))
         if conn.broken or conn.closed:
@@ -128,6 +140,13 @@ def work(
             setattr(conn, name, value)
     if presence is not None:
         presence.end(conn)
+
+
+def awaited(conn: Connection, kinds: Sequence[str], idle_s: float) -> bool:
+    """Whether a job or a schedule became due within LOOK_MS."""
+    poll = min(MAX_POLL_MS, max(MIN_POLL_MS, round(idle_s * 10)))
+    query = "select publish.await_job(%s::text[], %s::int, %s::int)"
+    return transact(conn, query, list(kinds), LOOK_MS, poll) == (True,)
 
 
 def run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:

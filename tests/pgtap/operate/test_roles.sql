@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(1121);
+select plan(1127);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -92,6 +92,7 @@ insert into api values
   ($$select publish_settings()$$,                             '  ka'),
   ($$select publish_set('job_retention')$$,                   '   a'),
   ($$select publish.await_work(1, 1)$$,                       '  ka'),
+  ($$select publish.await_job('{a}', 0, 1)$$,                 '  ka'),
   ($$select publish_job_add('a', 'b')$$,                      'w ka'),
   ($$select publish_job_start(kinds => '{none}')$$,           '  ka'),
   ($$select pg_temp.reach('select publish_job_beat(''none'', 1)')$$,              '  ka'),
