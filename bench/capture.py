@@ -49,6 +49,13 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
+def rate(output: str) -> float:
+    """Transactions a second that pgbench printed, without connecting."""
+    found = re.search(r"tps = ([0-9.]+)", output)
+    assert found is not None
+    return float(found[1])
+
+
 def capturing(conn: Connection, on: bool) -> None:
     """Switches the triggers of publish_capture; those of foreign keys stay."""
     word = "enable" if on else "disable"
@@ -58,10 +65,7 @@ def capturing(conn: Connection, on: bool) -> None:
 def write_single(bench: Bench, url: str, script: Path) -> float:
     """Seconds of WRITES transactions from each of four connections, without connecting."""
     writes = bench.scaled(WRITES, 200)
-    output = finish(pgbench(bench, url, script, "-t", str(writes)))
-    found = re.search(r"tps = ([0-9.]+)", output)
-    assert found is not None
-    return 4 * writes / float(found[1])
+    return 4 * writes / rate(finish(pgbench(bench, url, script, "-t", str(writes))))
 
 
 def write_bulk(conn: Connection, on: bool) -> float:
