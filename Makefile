@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SERVERS ?= embedded debian
 
-.PHONY: demo test test-all lint pytest mutants torture failover bench docs format clean
+.PHONY: demo test test-all lint pytest mutants torture failover bench curves docs format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
@@ -39,6 +39,9 @@ failover: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench $(ARGS)
+
+curves: .venv/dev
+	$(BIN)/python -m bench.curves $(ARGS)
 
 docs: .venv/dev
 	$(BIN)/python tests/doc_session.py README.md docs/*.md

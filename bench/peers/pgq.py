@@ -152,7 +152,7 @@ def run(bench: Bench) -> Iterator[Line]:
                   " postgresql-15-pgq3")  # fmt: skip
             return
         conn.execute(INSTALL.encode(), prepare=False)
-        sides = {"pgpublish": Ours(conn), "PgQ": Theirs()}
+        sides: Sides = {"pgpublish": Ours(conn), "PgQ": Theirs()}
         for side in sides.values():
             write_many(conn, side, bench.items)
             side(conn)

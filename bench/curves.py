@@ -1,0 +1,241 @@
+"""python -m bench.curves: how cost grows, as charts in docs/curves and as one JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import LiteralString
+
+from bench.capture import CAPTURE, capturing, finish, pgbench, rate, touch_script
+from bench.chart import Chart, Points, svg
+from bench.drain import UPDATE, bare, drain, drain_all, mark, statement
+from bench.flat import drain_once, drain_sent
+from bench.measure import both, seconds
+from bench.server import Bench, Connection, connect, running
+
+FOLDER = Path(__file__).parents[1] / "docs" / "curves"
+
+# A feed of many rows, without the drains that would have made it: nothing of it is drained again.
+FILL = """
+insert into publish.published (rev, kind, source_id, schema_version, payload, payload_hash, deleted,
+                               payload_no, created_at, updated_at)
+select -n, 'message', 'old' || n, 1, p.payload,
+       sha256(convert_to(p.payload::text, 'UTF8')), false, -n, now(), now()
+  from generate_series(%s::bigint, %s::bigint) n
+ cross join lateral (
+   select jsonb_build_object('id', n, 'body', repeat(md5(n::text), 8)) as payload) p
+"""
+
+
+# Hexadecimal digits compress to a half at best.
+SEND: LiteralString = """
+with p as materialized (
+  select k, jsonb_build_object('text', string_agg(md5(k || ' ' || n || random()), '')) as payload
+    from generate_series(1, %(keys)s) k
+   cross join generate_series(1, greatest(1, (%(size)s - 12) / 32)) n
+   group by k
+)
+select count(publish_enqueue('message', %(size)s || '-' || p.k, p.payload)) from p
+"""
+
+
+def rows(bench: Bench) -> Iterator[tuple[str, Chart]]:
+    """The feed grows; the drain of changed keys, a bare UPDATE of as many, and a page of 500."""
+    sizes = [10**n for n in range(4, bench.scaled(8, 6))]
+    drained: list[tuple[float, float]] = []
+    updated: list[tuple[float, float]] = []
+    paged: list[tuple[float, float]] = []
+    keys = 5000
+    with bench.database("curve_rows") as url, connect(url) as conn:
+        mark(conn, "item", 1, keys)
+        drain_all(conn)
+        conn.execute("insert into bench.bare select p.* from publish.published p")
+        size = 0
+        for most in sizes:
+            for table in ("publish.published", "bench.bare"):
+                fill = FILL.replace("publish.published", table)
+                conn.execute(fill.encode(), [size + 1, most])
+            size = most
+            conn.execute("vacuum analyze")
+            ours, theirs = changed(conn, keys, rev=10 * most)
+            drained.append((most, keys / ours))
+            updated.append((most, keys / theirs))
+            paged.append((most, pages(conn) * 1000))
+    yield "rows", Chart("Changed keys, by the size of the feed", "rows in the feed", "keys/s",
+                        {"drain, 500 a batch": drained, "bare UPDATE": updated})  # fmt: skip
+    yield "page", Chart("A page of 500, by the size of the feed", "rows in the feed", "ms",
+                        {"publish_changes": paged})  # fmt: skip
+
+
+def changed(conn: Connection, keys: int, rev: int) -> tuple[float, float]:
+    """Seconds that the drain of changed keys and a bare UPDATE of the same took."""
+    conn.execute("call bench.change(1, %s)", [keys])
+    mark(conn, "item", 1, keys)
+    query = statement(UPDATE, "item")
+    parts = [(first, first + 499) for first in range(1, keys, 500)]
+    return both(
+        [partial(drain, conn, 500)] * len(parts),
+        [partial(bare, conn, query, rev, *part) for part in parts],
+    )
+
+
+def pages(conn: Connection) -> float:
+    """Seconds of a page in the middle of the feed, the median of many."""
+    row = conn.execute("select publish_head()").fetchone()
+    assert row is not None
+    since = int(row[0]) - 2000
+    page: LiteralString = "select * from publish_changes(%s, 500)"
+    for _ in range(10):
+        conn.execute(page, [since])
+    return statistics.median(seconds(lambda: conn.execute(page, [since])) for _ in range(50))
+
+
+def batches(bench: Bench) -> Iterator[tuple[str, Chart]]:
+    """One drain of 10 to 50,000 keys."""
+    taken: dict[str, list[tuple[float, float]]] = {"projected": [], "payload": []}
+    for kind, name in (("item", "projected"), ("message", "payload")):
+        with bench.database("curve_batch") as url, connect(url) as conn:
+            mark(conn, kind, 1, bench.items)
+            drain_all(conn)
+            for batch in (10, 30, 100, 300, 1000, 3000, 10_000, 50_000):
+                if batch > bench.items:
+                    break
+                times = max(3, min(20, 20_000 // batch))
+                least = min(changed_batch(conn, kind, batch) for _ in range(times))
+                taken[name].append((batch, batch / least))
+    yield "batch", Chart("Changed keys, by the size of a batch", "keys a batch", "keys/s", taken)
+
+
+def changed_batch(conn: Connection, kind: str, batch: int) -> float:
+    conn.execute("call bench.change(1, %s)", [batch])
+    mark(conn, kind, 1, batch)
+    return seconds(lambda: drain_all(conn, batch))
+
+
+def payloads(bench: Bench) -> Iterator[tuple[str, Chart]]:
+    """Payloads of 100 bytes to 100 kB that do not compress, published new."""
+    taken: list[tuple[float, float]] = []
+    with bench.database("curve_payload") as url, connect(url) as conn:
+        for size in (100, 300, 1000, 3000, 10_000, 30_000, 100_000):
+            keys = max(50, min(5000, 5_000_000 // size))
+            conn.execute(SEND, {"size": size, "keys": keys})
+            taken.append((size, keys / seconds(partial(drain_all, conn, 500))))
+    yield "payload", Chart("New keys, by the size of their payload", "bytes a payload", "keys/s",
+                           {"drain, 500 a batch": taken})  # fmt: skip
+
+
+def writers(bench: Bench) -> Iterator[tuple[str, Chart]]:
+    """Single-row transactions from 1 to 64 clients, with capture and without, durable."""
+    taken: dict[str, list[tuple[float, float]]] = {"captured": [], "without capture": []}
+    with (
+        running(bench.kind, quick=bench.quick, fsync="on", max_connections="100") as durable,
+        durable.database("curve_writers") as url,
+        connect(url) as conn,
+        TemporaryDirectory() as folder,
+    ):
+        conn.execute(CAPTURE)
+        script = touch_script(folder, durable.items)
+        for clients in (1, 2, 4, 8, 16, 32, 64):
+            writes = str(bench.scaled(4000, 400) // clients)
+            found: dict[bool, list[float]] = {True: [], False: []}
+            for turn in range(bench.scaled(5, 1)):
+                for on in (True, False) if turn % 2 else (False, True):
+                    capturing(conn, on)
+                    process = pgbench(durable, url, script, "-c", str(clients), "-t", writes)
+                    found[on].append(rate(finish(process)))
+            for on, name in ((True, "captured"), (False, "without capture")):
+                taken[name].append((clients, statistics.median(found[on])))
+            drain_all(conn)
+    yield "writers", Chart("Single-row updates, durable, by clients", "clients", "transactions/s",
+                           taken)  # fmt: skip
+
+
+def subscriptions(bench: Bench) -> Iterator[tuple[str, Chart]]:
+    """What a claim of 100 changes and its settle cost beside 1 to 1,000 subscriptions."""
+    taken: list[tuple[float, float]] = []
+    with bench.database("curve_subscriptions") as url, connect(url) as conn:
+        mark(conn, "item", 1, 10_000)
+        drain_all(conn)
+        made = 0
+        for count in (1, 10, 100, bench.scaled(1000, 200)):
+            conn.execute(
+                "select publish_subscribe('s' || n, 'stdout')"
+                " from generate_series(%s::int, %s::int) n", [made + 1, count],
+            )  # fmt: skip
+            made = count
+            conn.execute("vacuum analyze")
+            cost = statistics.median(seconds(partial(claimed, conn)) for _ in range(30))
+            taken.append((count, cost * 1000))
+            conn.execute("select publish_seek('s1', 0)")
+    yield "subscriptions", Chart("Claim and settle of 100 changes, by subscriptions",
+                                 "subscriptions", "ms", {"claim + settle": taken})  # fmt: skip
+
+
+def claimed(conn: Connection) -> None:
+    row = conn.execute("select min(c.token) from publish_claim('s1', 'bench', 100) c").fetchone()
+    assert row is not None
+    conn.execute("select * from publish_settle(%s)", row)
+
+
+def snapshot(bench: Bench) -> Iterator[tuple[str, Chart]]:
+    """Drains of 20 changed payloads while a snapshot is held: ten minutes of eight a second."""
+    most = bench.scaled(4800, 300)
+    step = most // 8
+    taken: list[tuple[float, float]] = []
+    with bench.database("curve_snapshot") as url, connect(url) as conn, connect(url) as holder:
+        for n in range(50):
+            drain_sent(conn, n, 20)
+        holder.execute("begin isolation level repeatable read")
+        holder.execute("select count(*) from publish.published")
+        for part in range(8):
+            cost = [drain_sent(conn, 100 + part * step + n, 20) for n in range(step)]
+            taken.append(((part + 1) * 1.25, statistics.median(cost) * 1000))
+        holder.execute("rollback")
+        drain_once(conn)
+    yield "snapshot", Chart("A drain of 20 changed keys while a snapshot is held", "minutes, at"
+                            " eight drains a second", "ms", {"drain": taken})  # fmt: skip
+
+
+CURVES: dict[str, Callable[[Bench], Iterator[tuple[str, Chart]]]] = {
+    "rows": rows,
+    "batches": batches,
+    "payloads": payloads,
+    "writers": writers,
+    "subscriptions": subscriptions,
+    "snapshot": snapshot,
+}
+
+
+def table(chart: Chart) -> str:
+    """The points of each curve, as lines."""
+
+    def told(points: Points) -> str:
+        return "  ".join(f"{x:,.4g}: {y:,.4g}" for x, y in points)
+
+    return "\n".join(f"  {name:22} {told(points)}" for name, points in chart.series.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.curves", description=__doc__)
+    parser.add_argument("--server", choices=["embedded", "debian"], default="embedded")
+    parser.add_argument("--quick", action="store_true", help="small counts, and no files")
+    parser.add_argument("--only", choices=list(CURVES), action="append")
+    options = parser.parse_args()
+    with running(options.server, quick=options.quick) as bench:
+        for name in options.only or CURVES:
+            for file, chart in CURVES[name](bench):
+                print(f"{chart.title} ({chart.y})\n{table(chart)}", flush=True)
+                if not options.quick:
+                    FOLDER.mkdir(exist_ok=True)
+                    (FOLDER / f"{file}.svg").write_text(svg(chart))
+                    (FOLDER / f"{file}.json").write_text(json.dumps(dataclasses.asdict(chart)))
+
+
+if __name__ == "__main__":
+    main()
