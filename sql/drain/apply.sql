@@ -6,6 +6,7 @@ create or replace function publish.apply(
   judgement publish.judgement
 ) returns void
 language plpgsql
+set work_mem = '64MB'
 as $$
 declare
   v_of publish.judgement := apply.judgement;
@@ -42,7 +43,9 @@ begin
     -- As the key is spelled in the feed: publish.release looks for it so.
     perform publish.defer(
               marks => array_agg(row(c.kind, c.source_id, (c.mark).seq, (c.mark).payload_no,
-                                     (c.mark).payload, coalesce((c.mark).deleted, false),
+                                     case when (c.mark).payload_no is not null
+                                          then coalesce((c.mark).payload, c.payload) end,
+                                     coalesce((c.mark).deleted, false),
                                      (c.mark).headers, null,
                                      coalesce((c.mark).enqueued_at, apply.at))::publish.mark),
               reason => c.verdict,

@@ -1,3 +1,5 @@
+-- The payload stands in the entry and no more in its mark: functions hand on arrays of both by
+-- copying them.
 create or replace function publish.given_entries(kind publish.kind, marks publish.mark[])
 returns publish.entry[]
 language plpgsql
@@ -14,7 +16,9 @@ begin
                                when 'PT422' then publish.payload_fault(m.payload) end
               )::publish.entry
       from (select distinct on (m.source_id collate "C")
-                   m.source_id, m.payload, m.deleted, m as mark
+                   m.source_id, m.payload, m.deleted,
+                   row(m.kind, m.source_id, m.seq, m.payload_no, null, m.deleted, m.headers,
+                       m.lookup_id, m.enqueued_at)::publish.mark as mark
               from unnest(given_entries.marks) m
              order by m.source_id collate "C", m.payload_no desc nulls last, m.seq desc) m
      cross join lateral (

@@ -4,6 +4,7 @@
 create or replace function publish.read_outbox(state publish.drain, size int)
 returns publish.drain_batch
 language plpgsql
+set work_mem = '64MB'
 as $$
 declare
   v_seen pg_snapshot := pg_current_snapshot();
