@@ -9,7 +9,8 @@ declare
   v_kind publish.kind;
   v_name text;
 begin
-  select k.* into v_kind from publish.kind k where k.kind = drops_marks.kind;
+  select k.* into v_kind from publish.kind k
+   where k.kind = publish.present_name(drops_marks.kind, clock_timestamp());
   if v_kind.settings ->> 'at_depth_limit' = 'refuse' then
     perform publish.check_room(v_kind);
     return false;

@@ -20,7 +20,8 @@ begin
       + pg_relation_size('publish.outbox_2')) / 8 > v_limit then
     v_is_over := coalesce((select sum(s.marks) >= v_limit
                              from publish.sample_outbox(16) s
-                            where s.kind = (is_over.kind).kind), false);
+                            where publish.present_name(s.kind, clock_timestamp())
+                                  = (is_over.kind).kind), false);
   end if;
   perform set_config(v_name, format('%s %s', v_is_over, v_now + 0.1), true);
   return v_is_over;

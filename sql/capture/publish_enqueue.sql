@@ -44,12 +44,11 @@ begin
 
   if publish_enqueue.available_at > clock_timestamp() then
     insert into publish.deferred (due_at, reason, kind, source_id, payload, deleted, headers)
-    values (publish_enqueue.available_at, 'scheduled', publish_enqueue.kind,
-            publish_enqueue.source_id, publish_enqueue.payload, publish_enqueue.deleted,
-            v_headers);
+    values (publish_enqueue.available_at, 'scheduled', v_kind.kind, publish_enqueue.source_id,
+            publish_enqueue.payload, publish_enqueue.deleted, v_headers);
   else
     insert into publish.outbox as o (kind, source_ids, payload_no, payload, deleted, headers)
-    values (publish_enqueue.kind, array[publish_enqueue.source_id],
+    values (v_kind.kind, array[publish_enqueue.source_id],
             case when v_kind.view is null then nextval('publish.payload_no') end,
             publish_enqueue.payload, publish_enqueue.deleted, v_headers)
     returning coalesce(o.payload_no, o.seq) into v_no;
@@ -101,7 +100,7 @@ begin
     return null;
   end if;
   if exists (select from publish.kind k
-              where k.kind = tg_argv[0] and k.settings ? 'depth_limit')
+              where k.settings ? 'depth_limit' and tg_argv[0] = any (k.former || k.kind))
      and publish.drops_marks(tg_argv[0]) then
     return coalesce(new, old);
   end if;

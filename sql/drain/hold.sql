@@ -28,8 +28,10 @@ begin
   hold.kinds := '{}';
   for v_name in select distinct m.kind collate "C" from unnest(hold.held) m loop
     select k.* into v_kind from publish.kind k where k.kind = v_name;
-    if not found and exists (select from publish.kind k where v_name = any (k.former)) then
+    if (not found or v_kind.created_at > (hold.batch).oldest)
+       and exists (select from publish.kind k where v_name = any (k.former)) then
       hold.batch.marks := publish.former_names((hold.batch).marks);
+      hold.batch.oldest := 'infinity';
       select h.* into hold.held, hold.aside, hold.locked, hold.off, hold.kinds
         from publish.hold(hold.batch) h;
       return;

@@ -8,7 +8,9 @@ declare
 begin
   select k.* into v_kind from publish.kind k where k.kind = check_kind.kind;
   if not found and check_kind.or_former then
-    select k.* into v_kind from publish.kind k where check_kind.kind = any (k.former);
+    select k.* into v_kind
+      from publish.kind k
+     where k.kind = publish.present_name(check_kind.kind, clock_timestamp());
   end if;
   if not found then
     raise exception 'kind is not defined' using

@@ -42,13 +42,10 @@ begin
   end if;
 
   select k.* into v_old from publish.kind k where k.kind = define.kind for no key update;
-  update publish.kind k
-     set former = array_remove(k.former, define.kind)
-   where define.kind = any (k.former);
   insert into publish.kind as k
-         (kind, view, key, schema_version, validator, retention, digest)
+         (kind, view, key, schema_version, validator, retention, digest, created_at)
   values (define.kind, v_view, v_key, define.schema_version, v_validator, define.retention,
-          publish.view_digest(v_view))
+          publish.view_digest(v_view), clock_timestamp())
   on conflict on constraint kind_pkey do update
      set view = excluded.view, key = excluded.key, schema_version = excluded.schema_version,
          validator = excluded.validator, retention = excluded.retention, updated_at = now();

@@ -5,7 +5,10 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
   with found as materialized (
-    select s.kind, sum(s.marks) as marks from publish.sample_outbox(64) s group by s.kind
+    select n.kind, sum(n.marks) as marks
+      from (select publish.present_name(s.kind, clock_timestamp()) as kind, s.marks
+              from publish.sample_outbox(64) s) n
+     group by n.kind
   )
   select k.kind, coalesce(f.marks, 0)::bigint, l.warning, l.most,
          case when f.marks >= l.most then 'limit' when f.marks >= l.warning then 'warning'

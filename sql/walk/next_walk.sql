@@ -12,13 +12,11 @@ begin
      order by w.due_at, w.requested_at
      limit 1;
     exit when not found;
+    update publish.walk w set kind = publish.present_name(w.kind, w.requested_at)
+     where w.walk_id = v_walk.walk_id
+       and w.kind <> publish.present_name(w.kind, w.requested_at);
+    continue when found;
     select k.* into v_kind from publish.kind k where k.kind = v_walk.kind;
-    if not found then
-      select k.* into v_kind from publish.kind k where v_walk.kind = any (k.former);
-      update publish.walk w set kind = v_kind.kind
-       where w.walk_id = v_walk.walk_id and v_kind.kind is not null;
-      continue when found;
-    end if;
     if v_kind.view is null then
       delete from publish.walk w where w.walk_id = v_walk.walk_id;
       continue;

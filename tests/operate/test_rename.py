@@ -103,6 +103,61 @@ def test_a_name_may_go_back_and_a_new_kind_may_take_it(db):
     assert feed(db, "memo") == {"1": 1}
 
 
+def test_a_limit_counts_what_was_marked_under_the_former_name(db):
+    many = "insert into publish.outbox (kind, source_ids, payload_no, payload)" \
+           " select %s, array[n::text], nextval('publish.payload_no'), '1'" \
+           "   from generate_series(1, 2000) n"  # fmt: skip
+    for kind, new_name in (("note", "memo"), ("item", "product")):
+        db.execute("select publish_set('depth_limit', '1000', %s)", [kind])
+        db.execute(many, [kind])
+        rename(db, kind, new_name)
+    for name in ("memo", "note"):
+        with pytest.raises(psycopg.Error) as error:
+            enqueue(db, name, "x", "1")
+        assert error.value.sqlstate == "PT429", name
+    db.execute("create trigger by_hand after insert on item for each row"
+               " execute function publish_enqueue('item', 'id')")  # fmt: skip
+    marks = one(db, "select count(*) from publish.outbox")
+    db.execute("insert into item values (4, 'd')")
+    assert one(db, "select count(*) from publish.outbox") == marks
+    assert db.execute("select kind, reason from publish.walk").fetchall() == [
+        ("product", "over its depth_limit")
+    ]
+    states = dict(db.execute("select kind, state from publish_backlog()").fetchall())
+    assert states == {"memo": "limit", "product": "limit"}
+    assert dict(db.execute("select kind, marks from publish.kind_depth()").fetchall()) == {
+        "memo": 2000,
+        "product": 2000,
+    }
+
+
+def test_what_was_marked_before_a_new_kind_took_the_name_is_the_renamed_one_s(db, connect):
+    late = connect(autocommit=False)
+    late.execute("update item set v = 'late' where id = 1")
+    late.execute("insert into publish.walk (kind, reason) values ('item', 'truncated')")
+    enqueue(late, "note", "8", "8")
+    rename(db, "item", "product")
+    rename(db, "note", "memo")
+    enqueue(db, "note", "9", "9")
+    db.execute("create table other (id int primary key)")
+    db.execute("create view other_view as select id from other")
+    db.execute("select publish_define('item', 'other_view')")
+    db.execute("select publish_define('note')")
+    enqueue(db, "note", "7", "7")
+    late.commit()
+    drain_all(db)
+    assert feed(db, "note") == {"7": 7}
+    assert feed(db, "memo") == {"1": 1, "8": 8, "9": 9}
+    assert values(db, "product") == {1: "late", 2: "a"}
+    assert one(db, "select of_kind from publish_walks()") == "product"
+    assert feed(db, "item") == {}
+    rename(db, "note", "third")
+    db.execute("select publish_define('note')")
+    enqueue(db, "note", "6", "6")
+    drain_all(db)
+    assert (feed(db, "note"), feed(db, "third")) == ({"6": 6}, {"7": 7})
+
+
 def test_what_cannot_be_is_refused(db, connect):
     for old, new, state in (
         ("none", "x", "PT404"), ("item", "note", "PT400"), ("item", "item", "PT400"),
