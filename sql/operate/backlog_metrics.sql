@@ -9,7 +9,7 @@ as $$
              ::publish.metric
     from publish.kind_depth() k
    cross join lateral (values
-     ('kind_depth', k.marks::float8, 'Marks of the kind in the outbox that are not drained.'),
+     ('kind_depth', k.marks::float8, 'Marks of the kind that wait, also while it is switched off.'),
      ('kind_oldest_mark_age_seconds',
       date_part('epoch', greatest(clock_timestamp() - k.oldest_at, interval '0')),
       'Age of the oldest of them.')) m (name, value, help)
@@ -17,7 +17,7 @@ as $$
   select row('pgpublish_deferred', 'gauge', jsonb_build_object('reason', r.reason),
              count(d.reason), 'Marks that are not for the next drain, counted up to 100000.')
              ::publish.metric
-    from unnest('{scheduled,locked,failed}'::text[]) as r (reason)
+    from unnest('{scheduled,locked,failed,off}'::text[]) as r (reason)
     left join (select d.reason from publish.deferred d limit 100000) d on d.reason = r.reason
    group by r.reason
   union all

@@ -146,3 +146,21 @@ def test_only_on_and_off_are_values(db):
         with pytest.raises(psycopg.errors.DatabaseError) as error:
             switch(db, value)
         assert error.value.sqlstate == "PT400"
+
+
+def test_what_waits_for_a_kind_that_is_off_is_counted(db):
+    switch(db, "off", "note")
+    write(db)
+    drain_all(db)
+    db.execute("update publish.deferred set enqueued_at = now() - interval '1 hour'")
+    enqueue(db, "note", "3", "3")
+    assert db.execute(
+        "select kind, marks, oldest_at < now() - interval '59 min' from publish.kind_depth()"
+    ).fetchall() == [("note", 3, True)]
+    metrics = dict(
+        db.execute(
+            "select name || labels, value from publish_metrics() where name like '%deferred'"
+        ).fetchall()
+    )
+    assert metrics['pgpublish_deferred{"reason": "off"}'] == 2
+    assert one(db, "select publish_depth()") == 1, "a drain would find one"
