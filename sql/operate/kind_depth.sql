@@ -43,6 +43,6 @@ end
 $$;
 comment on function publish.kind_depth() is
   'Of each kind with marks that wait, how many and when the oldest was written: those in the '
-  'outbox that are not drained, and those of a kind that is switched off. Beyond 10,000 rows the marks of '
-  'each are about right, by their share of these; of those switched off 100,000 are counted.';
+  'outbox that are not drained, and those of a kind that is switched off. Beyond 10,000 rows the '
+  'marks of each are about right, by their share of these; of those switched off 100,000 count.';
 revoke all on function publish.kind_depth() from public;
