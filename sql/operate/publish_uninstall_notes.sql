@@ -62,8 +62,15 @@ as $$
    cross join lateral pg_identify_object(o.classid, o.objid, 0) i
    where i.identity !~ '(^|[ (])publish(_gate)?[.]'
      and i.identity not in ('publish', 'publish_gate')
-     and not (starts_with(i.identity, 'public.publish_') and i.type in ('function', 'procedure'))
      and i.type <> 'default acl'
+     and not exists (select from ours u where u.classid = o.classid and u.oid = o.objid)
+  union all
+  select pg_describe_object('pg_proc'::regclass, p.oid, 0),
+         'it is named like ours, belongs to ' || p.proowner::regrole || ' and stays', null
+    from pg_proc p
+   where p.pronamespace = 'public'::regnamespace and starts_with(p.proname, 'publish_')
+     and not exists (select from ours u where u.oid = p.oid)
+     and not exists (select from other o where o.objid = p.oid)
    order by 3 nulls first, 1
 $$;
 comment on function public.publish_uninstall_notes() is

@@ -6,7 +6,7 @@ import subprocess
 import psycopg
 import pytest
 from click.testing import CliRunner
-from helpers import drain_all, one
+from helpers import drain_all, one, running_cluster
 
 from pgpublish import cli
 from pgpublish.migrate import migrate
@@ -114,6 +114,33 @@ def test_what_of_yours_belongs_to_a_role_of_it_is_never_dropped(mine):
     conn.execute("alter table shop.kept owner to postgres")
     assert uninstall(url, "--yes").exit_code == 0
     assert one(conn, "select to_regclass('shop.kept') is not null")
+
+
+def test_what_of_yours_is_named_like_ours_is_told_and_never_taken_for_ours(mine):
+    conn, url, _ = mine
+    conn.execute("create function publish_mine() returns int language sql return 1")
+    said = uninstall(url).output.replace("public.", "")
+    assert "function publish_mine(): it is named like ours, belongs to postgres and stays" in said
+    assert "function publish_drain(integer)" not in said
+    conn.execute("create function publish_near() returns setof publish.kind language sql"
+                 " begin atomic select k.* from publish.kind k; end")  # fmt: skip
+    refused = uninstall(url, "--yes")
+    assert refused.exit_code == 1
+    assert "publish_near()" in refused.stderr
+    assert uninstall(url, "--yes", "--cascade").exit_code == 0
+    assert one(conn, "select array_agg(proname::text) from pg_proc"
+                     " where pronamespace = 'public'::regnamespace") == ["publish_mine"]  # fmt: skip
+
+
+@pytest.mark.parametrize("prefix", ["", "gone_"])
+def test_no_role_is_left_and_none_of_another_prefix_goes(server_kind, prefix):
+    with running_cluster(server_kind) as cluster:
+        with psycopg.connect(cluster.url(), autocommit=True) as conn:
+            conn.execute("create role other_publish_owner; create role publish_reading")
+            before = conn.execute("select rolname from pg_roles order by 1").fetchall()
+            migrate(conn, prefix)
+            assert uninstall(cluster.url(), "--yes", "--roles").exit_code == 0
+            assert conn.execute("select rolname from pg_roles order by 1").fetchall() == before
 
 
 def test_without_a_yes_and_while_a_table_is_in_use_nothing_happens(mine):

@@ -14,7 +14,7 @@ from pgpublish.database import Connection, rows
 from pgpublish.errors import BadArgument, Locked, translate
 from pgpublish.terminal import printable, say
 
-ROLES = ("owner", "projector", "writer", "reader", "worker", "admin")
+ROLES = ("owner", "projector", "writer", "reader", "worker", "admin", "server")
 
 
 @click.command("uninstall")
