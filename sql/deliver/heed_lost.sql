@@ -11,27 +11,31 @@ declare
   v_state publish.state := heed_lost.state;
   v_batch publish.batch;
   v_failures publish.failure[];
+  v_ask publish.ask; -- of the batch's page, without a limit
 begin
   if v_state.part = 'control' or publish.lost_size(v_state) is distinct from 1 then
     return v_state;
   end if;
   select b.* into v_batch from publish.batch b where b.token = v_state.token;
+  v_ask.part := 'fresh';
+  v_ask.head := v_batch.cursor_to;
   select array_agg(row(c.pub_id, c.rev, 'lost', 'its worker was lost, and had nothing else', null)
                    ::publish.failure)
     into v_failures
     from (
       select n.pub_id, n.rev
-        from publish.next_changes(subscription => heed_lost.subscription, state => v_state,
-                                  head => v_batch.cursor_to, size => 1) n
-       where v_batch.part = 'fresh'
+        from publish.page_items(subscription => heed_lost.subscription, state => v_state,
+                                ask => v_ask) n
+       where v_batch.part = 'fresh' and not n.is_skipped
       union all
       select k.pub_id, k.rev
         from unnest(v_batch.parked_ids) as i (pub_id)
         join publish.parked k
           on k.subscription_id = v_batch.subscription_id and k.pub_id = i.pub_id
+       where v_batch.part = 'retries'
     ) c;
-  if v_failures is null then
-    return v_state; -- its key has changed since: that is another change
+  if cardinality(v_failures) is distinct from 1 then
+    return v_state; -- its key, or the filter, has changed since: that is another change
   end if;
   perform publish.settle_batch(batch => v_batch, subscription => heed_lost.subscription,
                                failures => v_failures);

@@ -14,6 +14,7 @@ begin
           from publish.batch b
          where b.subscription_id = (lost_size.state).subscription_id
            and b.lane = (lost_size.state).lane
+           and b.claimed > 0
          order by b.token desc
          limit 2
       ) n);

@@ -559,6 +559,22 @@ def test_a_change_that_was_lost_once_is_not_to_blame(db: Connection) -> None:
     assert one(db, "select count(*) from publish.parked") == 0
 
 
+def test_a_newer_change_of_a_dead_letter_that_is_lost_is_blamed_once(db: Connection) -> None:
+    notes(db, 1)
+    subscribe(db, "s", max_attempts=1)
+    batch = claim(db, "s")
+    settle(db, batch, [failure(batch[0], "rejected")])
+    db.execute("select publish_enqueue('note', '1', '\"again\"')")
+    drain_all(db)
+    for _ in range(2):
+        assert len(claim(db, "s")) == 1
+        expire(db)
+    assert claim(db, "s") == []
+    assert db.execute("select rev, attempts, class as reason from publish.parked").fetchall() == [
+        (2, 2, "lost")
+    ]
+
+
 @pytest.mark.parametrize("retried", [False, True], ids=["fresh", "retries"])
 def test_no_number_of_lost_batches_holds_up_the_rest(db: Connection, retried: bool) -> None:
     """Also where both parts of the lane have something to send."""

@@ -80,6 +80,19 @@ def test_a_payload_for_which_it_fails_is_not_sent_and_the_fault_says_so(db):
     assert "invalid input syntax" in one(db, "select fault from publish_subscriptions()")
 
 
+def test_a_batch_that_was_lost_is_blamed_on_what_was_sent(db):
+    write(db, ("1", "de"), ("2", "en"), ("3", "de"), ("4", "en"))
+    subscribe(db, "s", key=True, filter=EN, backoff_min="1 h", backoff_max="2 h")
+    for sent_keys in (["2", "4"], ["2", "4"], ["2"]):
+        assert [row.key for row in claim(db, "s")] == sent_keys
+        db.execute("update publish.batch set lease_until = clock_timestamp()")
+    assert sent(db) == [("4", "en")]
+    assert db.execute(
+        "select p.source_id, k.class as reason, k.attempts from publish.parked k"
+        "  join publish.published p on p.pub_id = k.pub_id"
+    ).fetchall() == [("2", "lost", 1)]
+
+
 @pytest.mark.parametrize(
     "filter",
     ["payload ->>", "payload -> 'lang'", "lang = 'en'", "true) or (1 = ", "nothing(payload)",
