@@ -128,19 +128,23 @@ def test_what_of_yours_is_named_like_ours_is_told_and_never_taken_for_ours(mine)
     assert refused.exit_code == 1
     assert "publish_near()" in refused.stderr
     assert uninstall(url, "--yes", "--cascade").exit_code == 0
-    assert one(conn, "select array_agg(proname::text) from pg_proc"
-                     " where pronamespace = 'public'::regnamespace") == ["publish_mine"]  # fmt: skip
+    left = (
+        "select array_agg(proname::text) from pg_proc where pronamespace = 'public'::regnamespace"
+    )
+    assert one(conn, left) == ["publish_mine"]
 
 
 @pytest.mark.parametrize("prefix", ["", "gone_"])
 def test_no_role_is_left_and_none_of_another_prefix_goes(server_kind, prefix):
-    with running_cluster(server_kind) as cluster:
-        with psycopg.connect(cluster.url(), autocommit=True) as conn:
-            conn.execute("create role other_publish_owner; create role publish_reading")
-            before = conn.execute("select rolname from pg_roles order by 1").fetchall()
-            migrate(conn, prefix)
-            assert uninstall(cluster.url(), "--yes", "--roles").exit_code == 0
-            assert conn.execute("select rolname from pg_roles order by 1").fetchall() == before
+    with (
+        running_cluster(server_kind) as cluster,
+        psycopg.connect(cluster.url(), autocommit=True) as conn,
+    ):
+        conn.execute("create role other_publish_owner; create role publish_reading")
+        before = conn.execute("select rolname from pg_roles order by 1").fetchall()
+        migrate(conn, prefix)
+        assert uninstall(cluster.url(), "--yes", "--roles").exit_code == 0
+        assert conn.execute("select rolname from pg_roles order by 1").fetchall() == before
 
 
 def test_without_a_yes_and_while_a_table_is_in_use_nothing_happens(mine):
