@@ -29,7 +29,8 @@ begin
                  then publish.add_ages(ages => v_next.waits, since => end_drain.since,
                                        now => v_now)
                when v_next.published = 1
-                 then row(publish.add_age((v_next.waits).counts, v_age),
+                 then row(publish.add_age(counts => (v_next.waits).counts, age => v_age,
+                                          many => 1),
                           (v_next.waits).seconds + v_age)::publish.ages
                else v_next.waits end,
           current_setting('application_name'));

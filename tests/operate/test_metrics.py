@@ -209,6 +209,17 @@ def test_what_was_delivered_is_counted_by_its_age_and_what_failed_is_not(db):
     )
 
 
+def test_the_ages_of_a_batch_that_one_drain_published_add_up(db):
+    subscribe(db)
+    db.execute("update publish.subscription set created_at = created_at - '1 day'::interval")
+    publish(db, 3)
+    db.execute("update publish.published set updated_at = updated_at - '7 s'::interval")
+    deliver(db)
+    assert histogram(db, DELIVERED)[-1] == 3
+    (seconds,) = metrics(db)[f"{DELIVERED}_sum"].values()
+    assert 21 <= seconds < 60
+
+
 def test_a_replay_counts_from_when_it_was_asked_for(db):
     publish(db, 3)
     db.execute("update publish.published set updated_at = updated_at - '2 days'::interval")
