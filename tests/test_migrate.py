@@ -812,6 +812,34 @@ def test_one_of_our_schemas_without_the_other_is_refused_in_words(url: str) -> N
     assert "publish_gate" in str(refusal(url).hint)
 
 
+OURS_IN_PUBLIC = """
+select format('drop routine %s cascade', p.oid::regprocedure) from pg_proc p
+ where p.pronamespace = 'public'::regnamespace and starts_with(p.proname, 'publish_')
+"""
+
+
+@pytest.mark.parametrize("part", ["publish_gate alone", "no data"])
+def test_each_command_says_the_same_of_a_part_and_what_it_says_helps(url: str, part: str) -> None:
+    with session(url) as conn:
+        if part == "no data":
+            conn.execute("delete from publish.file")
+        else:
+            conn.execute("drop schema publish cascade")
+        said = {str(refusal(url).hint)}
+        for ask in (migrate.pending, migrate.require_current):
+            with pytest.raises(SchemaMismatch) as refused:
+                ask(conn)
+            said.add(str(refused.value.hint))
+        (hint,) = said
+        assert "start over: drop schema" in hint.lower()
+        conn.execute("drop schema if exists publish cascade; drop schema publish_gate cascade")
+        for (drop,) in conn.execute(OURS_IN_PUBLIC).fetchall():
+            conn.execute(drop.encode())
+    run(url)
+    with session(url) as conn:
+        migrate.require_current(conn)
+
+
 def test_a_schema_that_came_without_the_rows_of_yoyo_is_taken_as_it_is(url: str) -> None:
     with session(url) as conn:
         conn.execute("delete from publish._yoyo_migration")

@@ -32,16 +32,14 @@ def require_direct(conn: Connection) -> None:
         )
 
 
-def require(conn: Connection, text: str, *, recorded: bool) -> None:
+def require(conn: Connection, text: str) -> None:
     """Raises SchemaMismatch where the migrations would end half way, in words that say less. text:
-    all of theirs. recorded: whether it is known how what is there was made."""
+    all of theirs."""
     row = conn.execute(
-        "select pg_is_in_recovery() as standby, to_regnamespace('public'::text) is not null as p,"
-        " to_regclass('publish.outbox'::text) is not null as o,"
-        " to_regnamespace('publish_gate'::text) is not null as g"
+        "select pg_is_in_recovery() as standby, to_regnamespace('public'::text) is not null as p"
     ).fetchone()
     assert row is not None
-    standby, public, ours, gate = row
+    standby, public = row
     # Not asked in SQL: psycopg reads no text in SQL_ASCII.
     encoding = conn.info.parameter_status("server_encoding") or ""
     if standby:
@@ -62,18 +60,40 @@ def require(conn: Connection, text: str, *, recorded: bool) -> None:
             detail=f"It is {encoding}.",
             hint="Create the database with encoding 'UTF8' and template template0, and move there.",
         )
-    if not recorded:
+
+
+def require_whole(conn: Connection, *, recorded: bool) -> None:
+    """Raises SchemaMismatch where a dump brought a part of pgpublish. recorded: whether it is known
+    how what is there was made."""
+    row = conn.execute(
+        "select to_regclass('publish.outbox'::text) is not null as o,"
+        " to_regnamespace('publish_gate'::text) is not null as g,"
+        " exists (select from pg_catalog.pg_proc p"
+        " where p.pronamespace = to_regnamespace('publish_gate'::text)"
+        " and p.proname = any (array['texts', 'capture_1'])) as f"
+    ).fetchone()
+    assert row is not None
+    ours, gate, functions = row
+    if ours and not recorded:
         raise SchemaMismatch(
             "schema publish is there, but no record of how it was made",
             detail="publish.file has no rows: it comes from a dump of the schema without data.",
-            hint="Drop what the dump made (schemas publish and publish_gate, and the functions"
-            " publish_… in public) and run migrate; or load the data of schema publish, too.",
+            hint="Load the data of schema publish too: pg_dump --data-only -n publish. Or start"
+            " over: drop schemas publish and publish_gate and the functions publish_… in public,"
+            " all with cascade, and run migrate.",
         )
     if ours and not gate:
         raise SchemaMismatch(
             "schema publish is there, but not schema publish_gate",
             detail="It comes from a dump of some schemas; the triggers need functions of both.",
             hint="Load schema publish_gate from where the dump was made: pg_dump -n publish_gate",
+        )
+    if functions and not ours and not recorded:
+        raise SchemaMismatch(
+            "schema publish_gate is there, but not schema publish",
+            detail="It comes from a dump of some schemas; nothing of what was published is here.",
+            hint="Load the dump of the whole database. Or start over: drop schema publish_gate"
+            " cascade, drop the functions publish_… in public, and run migrate.",
         )
 
 

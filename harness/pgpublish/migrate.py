@@ -60,8 +60,8 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
 
 def pending(conn: Connection) -> list[SqlFile]:
-    """Files that `migrate` would apply, in order. Raises SchemaMismatch if the schema is newer,
-    or if a migration was edited after it was applied."""
+    """Files that `migrate` would apply, in order. Raises SchemaMismatch if the schema is newer or
+    only a part of it is there, or if a migration was edited after it was applied."""
     recorded = installed.files(conn)
     ours = _ours()
     if newer := installed.newer(recorded, ours):
@@ -70,6 +70,7 @@ def pending(conn: Connection) -> list[SqlFile]:
             detail=newer,
             hint="Upgrade the package: pip install --upgrade pgpublish",
         )
+    fit.require_whole(conn, recorded=bool(recorded))
     there = installed.functions(conn)
     changed = [
         file
@@ -88,6 +89,14 @@ def pending(conn: Connection) -> list[SqlFile]:
         "select exists (select from publish.audit_rights())"
     ).fetchone() == (True,)
     return [*([RIGHTS] if wrong else []), *changed]
+
+
+def check(conn: Connection) -> list[SqlFile]:
+    """What pending returns, with warnings of what migrate would leave as it is."""
+    todo = pending(conn)
+    if not todo:
+        conn.execute("select publish.warn_names()")
+    return todo
 
 
 def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
@@ -109,9 +118,9 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
             todo = [file for file in pending(conn) if file != RIGHTS]
         current = installed.files(conn).get(installed.VERSION) == __version__
         if not todo and current and installed.exists(conn, "publish._yoyo_migration"):
+            conn.execute("select publish.warn_names()")
             return [RIGHTS] if restored else []
-        recorded = not installed.exists(conn, "publish.outbox") or bool(installed.files(conn))
-        fit.require(conn, "".join(file.text for file in todo), recorded=recorded)
+        fit.require(conn, "".join(file.text for file in todo))
         if not installed.exists(conn, "publish"):
             conn.execute("create schema if not exists publish")
         _apply_migrations(conn, prefix)
