@@ -10,6 +10,8 @@ as $$
     from publish.wrong_rights() w
    group by w.problem
   union all
+  select s.object, s.problem, s.hint from publish.audit_storage() s where s.fix is not null
+  union all
   select format('role %s', r.name), 'the role does not exist', 'Run: pgpublish migrate'
     from unnest(array['publish_owner', 'publish_projector', 'publish_writer', 'publish_reader',
                       'publish_worker', 'publish_admin', 'publish_server']) as r (name)
@@ -34,8 +36,8 @@ as $$
      and not pg_has_role(to_regrole('publish_owner'), to_regrole('publish_projector'), 'usage')
 $$;
 comment on function publish.audit_rights() is
-  'What differs in owners, rights and roles from what the files say, as after a restore without '
-  'owners or privileges: an object and how many more of the same problem.';
+  'What differs in owners, rights, roles and tables from what the files say, as after a restore '
+  'without owners or privileges: an object and how many more of the same problem.';
 revoke all on function publish.audit_rights() from public;
 grant execute on function publish.audit_rights()
   to publish_writer, publish_reader, publish_worker, publish_admin, publish_server;

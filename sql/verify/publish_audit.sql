@@ -23,7 +23,10 @@ begin
             union all
             select o.* from publish.audit_roles() o
             union all
-            select n.* from publish.audit_names() n) a
+            select n.* from publish.audit_names() n
+            union all
+            select s.object, s.problem, s.hint from publish.audit_storage() s
+             where s.fix is null) a
      where publish_audit.kind is null
      order by 1, 2, 3;
 end
@@ -36,6 +39,7 @@ comment on function public.publish_audit(text) is
   'Triggers: missing, disabled or replaced; missing on a partition; not ALWAYS on a replicated '
   'table. '
   'The installation, without a kind: owners and rights that differ from what was installed, '
+  'row security, triggers and rules on its tables, tables that are unlogged, '
   'roles of ours that may more than that, '
   'functions of others with our names, and CREATE on schema public for everybody. '
   'Rows that are not alike, or that depend on other keys: what of the view makes them so. '

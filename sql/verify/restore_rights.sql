@@ -49,6 +49,10 @@ begin
     end if;
     v_restored := v_restored + 1;
   end loop;
+  for v_wrong in select s.fix from publish.audit_storage() s where s.fix is not null loop
+    execute v_wrong.fix;
+    v_restored := v_restored + 1;
+  end loop;
   perform publish.restore_defaults();
   if v_lacks_create then
     execute format('revoke create on database %I from publish_owner', current_database());

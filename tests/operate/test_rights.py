@@ -5,10 +5,11 @@ import itertools
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 from helpers import one, running_cluster
 from psycopg import sql
 
-from pgpublish import migrate
+from pgpublish import cli, migrate
 from pgpublish.errors import SchemaMismatch
 
 _numbers = itertools.count(1)
@@ -39,6 +40,10 @@ CHANGES = [
     "alter function publish_gate.capture_1() owner to postgres",
     "alter function publish_gate.capture_1_key(item) owner to postgres",
     "grant execute on function publish_gate.project_1(publish.mark[]) to public",
+    "alter table publish.published enable row level security",
+    "alter table publish.object force row level security",
+    "alter table publish.outbox_1 set unlogged",
+    "alter table publish.alive set logged",
 ]
 SOURCE = """
 create table item (id int primary key, n int);
@@ -105,6 +110,27 @@ def test_a_right_that_was_changed_is_told_and_restored(db, change):
     assert migrate.migrate(db)[0] == migrate.RIGHTS
     as_installed(db)
     assert migrate.migrate(db) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "create trigger theirs after insert on publish.outbox execute function nothing()",
+        "create rule theirs as on delete to publish.published do instead nothing",
+    ],
+)
+def test_what_others_hang_on_our_tables_is_told_and_left_to_them(db, url, change):
+    db.execute("create function nothing() returns trigger language plpgsql as"
+               " 'begin return null; end'")  # fmt: skip
+    db.execute(change.encode())
+    ((problem, hint),) = db.execute("select problem, hint from publish_audit()").fetchall()
+    assert "theirs" in problem
+    assert one(db, "select count(*) from publish_doctor() where problem like '%theirs'") == 1
+    for arguments in (["migrate", "--check"], ["migrate"]):
+        done = CliRunner().invoke(cli.main, ["--database-url", url, *arguments])
+        assert (done.exit_code, "theirs" in done.stderr) == (0, True), done.output
+    db.execute(hint.removeprefix("Drop it: ").encode())
+    as_installed(db)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ role_prefix_option = click.option(
 def migrate_command(conn: Connection, check: bool, role_prefix: str | None, as_json: bool) -> None:
     """Install pgpublish in the database, or update it there."""
     conn.add_notice_handler(show_warning)
-    files = migrate.pending(conn) if check else migrate.migrate(conn, role_prefix)
+    files = migrate.check(conn) if check else migrate.migrate(conn, role_prefix)
     if as_json:
         say_json([file.path for file in files])
     elif check:
