@@ -3,12 +3,14 @@ guarantee asks of the feed."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 from typing import Any, LiteralString, TypeVar
 
@@ -267,3 +269,17 @@ def cut(copy: Connection) -> None:
     copy.execute("alter system set primary_conninfo = ''")
     copy.execute("select pg_reload_conf()")
     until(lambda: one(copy, "select count(*) from pg_stat_wal_receiver") == 0)
+
+
+def doctor_checks() -> set[str]:
+    """The names that a finding of `pgpublish doctor` may have, as its code writes them."""
+    root = Path(__file__).parents[1]
+    sql = "".join(f.read_text() for f in sorted((root / "sql/operate").glob("doctor_*.sql")))
+    python = (root / "harness/pgpublish/doctor.py").read_text()
+    (states,) = re.findall(r"s\.state in \(([^)]*)\)", sql)
+    begins = r"(?:select|distinct|row\()\s*'([a-z_]+)',\s*(?:'(?:error|warning)'|case |v\.severity)"
+    return {
+        *re.findall(begins, sql),
+        *re.findall(r'Finding\(\s*"([a-z_]+)"', python),
+        *(name.replace(" ", "_") for name in re.findall(r"'([a-z ]+)'", states)),
+    }

@@ -30,3 +30,7 @@ def test_a_drain_goes_through_while_the_queue_is_full(server_kind):
         enqueue(db, "note", "1", "1")
         drain(db)
         assert one(db, "select publish_head()") == 1
+        found = db.execute("select name, fix from publish_doctor()").fetchall()
+        assert [fix for name, fix in found if name == "notify_queue"] == [
+            "End the session that listens and has a transaction open"
+        ]

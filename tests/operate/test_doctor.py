@@ -1,15 +1,20 @@
 """The doctor names each fault that is planted here, and nothing on a healthy installation."""
 
 import json
+import re
+import shutil
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
-from helpers import drain, drain_all, enqueue, one
+from helpers import doctor_checks, drain, drain_all, enqueue, one, running_cluster, until
+from pooler import pooled
 
 from pgpublish import cli
 from pgpublish.doctor import doctor
+from pgpublish.migrate import migrate
 
 OLD_SLOT = "(floor(extract(epoch from clock_timestamp()) / 300)::bigint + 2) % 3"
 
@@ -104,7 +109,8 @@ def test_it_names_what_is_planted(db, fault):
 
 @pytest.mark.parametrize(
     "setting",
-    ["synchronous_commit = off", "default_transaction_isolation = 'repeatable read'",
+    ["synchronous_commit = off", "default_transaction_read_only = on",
+     "default_transaction_isolation = 'repeatable read'",
      "session_replication_role = replica"],
 )  # fmt: skip
 def test_it_names_settings_that_lose_or_refuse_something(db, setting):
@@ -147,6 +153,52 @@ def test_it_names_a_schema_of_another_version_and_a_clock_that_differs(db):
     assert [f.name for f in doctor(db)] == ["version"]
     db.execute("update publish.file set checksum = '99.0.0' where path = 'version'")
     assert "of version 99.0.0" in doctor(db)[0].problem
+
+
+def test_it_names_a_table_of_ours_that_nobody_vacuums(db):
+    db.execute("alter table publish.accepted set (autovacuum_enabled = false)")
+    db.execute(
+        "insert into publish.accepted (role, consumer, message_id, expires_at)"
+        " select 1, 'c', n::text, now() from generate_series(1, 110000) n"
+    )
+    db.execute("delete from publish.accepted")
+    assert until(lambda: "disk" in (found := names(db)) and found) == {"autovacuum", "disk"}
+
+
+def test_it_names_a_pooler(db, cluster):
+    with pooled(cluster, db.info.dbname) as url, psycopg.connect(url, autocommit=True) as conn:
+        conn.prepare_threshold = None
+        assert [f.name for f in doctor(conn)] == ["pooler"]
+
+
+def test_it_names_a_wraparound_that_comes_near(server_kind):
+    far = 1_100_000_000
+    with running_cluster(
+        server_kind, autovacuum_naptime="1d", autovacuum_freeze_max_age="2000000000"
+    ) as cluster:
+        with psycopg.connect(cluster.url(), autocommit=True) as conn:
+            migrate(conn)
+        cluster.stop()
+        # A cluster that has come so far has this segment of its commit log.
+        segment = cluster.data / "pg_xact" / f"{far // (8192 * 4 * 32):04X}"
+        segment.write_bytes(bytes(8192 * 32))
+        shutil.chown(segment, cluster.data.owner())
+        cluster.run("pg_resetwal", "--next-transaction-id", str(far), str(cluster.data))
+        cluster.start()
+        with psycopg.connect(cluster.url(), autocommit=True) as conn:
+            assert [f.name for f in doctor(conn)] == ["wraparound"]
+
+
+def test_each_check_is_planted_by_a_test():
+    files = ("operate/test_doctor.py", "operate/test_pg_cron.py", "drain/test_full_queue.py")
+    lines = [
+        line
+        for name in files
+        for line in (Path(__file__).parents[1] / name).read_text().splitlines()
+        if "run(" not in line  # a command and its arguments
+    ]
+    assert len(doctor_checks()) > 30
+    assert doctor_checks() - set(re.findall(r'"([a-z_]+)"', "\n".join(lines))) == set()
 
 
 def test_a_database_without_pgpublish_has_one_fault(new_database, cluster):

@@ -152,6 +152,14 @@ def test_jobs_of_pg_cron_publish_this_database_and_another(crons):
         until(lambda: failed(crons))
         (bad,) = failed(crons)
         assert "permission denied" in bad["last_message"]
+        with psycopg.connect(crons.url("app"), autocommit=True) as admin:
+            doctor = "select problem from publish_doctor() where name = %s order by 1"
+            ((problem,),) = admin.execute(doctor, ["cron"]).fetchall()
+            assert "permission denied" in problem
+            admin.execute("update cron.job set active = false where username = 'runner'")
+            problems = [problem for (problem,) in admin.execute(doctor, ["cron"])]
+            assert problems.count("it is not active") == 2, problems
+            admin.execute("update cron.job set active = true where username = 'runner'")
         with psycopg.connect(crons.url("app", "runner"), autocommit=True) as conn:
             purge = one(conn, "select command from cron.job where jobname like '%% purge'")
             conn.execute(purge.encode())
