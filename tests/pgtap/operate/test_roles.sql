@@ -187,6 +187,7 @@ insert into api values
   ($$select publish.rights()$$,                               'wrkas'),
   ($$select publish.wrong_rights()$$,                         'wrkas'),
   ($$select publish.audit_rights()$$,                         'wrkas'),
+  ($$select publish.audit_storage()$$,                        'wrkas'),
   ($$select publish.check_names()$$,                          '   a');
 insert into api values
   ($$select publish_grant('publish_reader', '{*}')$$,         '   a'),
