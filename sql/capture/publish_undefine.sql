@@ -9,9 +9,6 @@ declare
   v_kind publish.kind := publish.check_kind(publish_undefine.kind);
   v_dropped int;
 begin
-  if v_kind.view is null then
-    perform publish.key_columns(v_kind.kind); -- says so
-  end if;
   v_dropped := publish.drop_captures(kind => v_kind.kind, source => null, relation => null);
   perform publish.define(
     kind => v_kind.kind, view => 'publish.nothing', key => '{id}',
@@ -20,10 +17,11 @@ begin
 end
 $$;
 comment on function public.publish_undefine(text) is
-  'Ends the publishing of a projected kind: removes its captures and has the drain walk it, which '
-  'makes each of its keys a tombstone. The kind stays listed, over the view publish.nothing; '
-  'publish_define with its view brings it back, with the same pub_ids. Returns how many tables '
-  'were captured. Errors: PT404 kind not defined, or a payload kind; PT423 a captured table is in '
-  'use.';
+  'Ends the publishing of a kind: removes its captures and has the drain walk it, which makes each '
+  'of its keys a tombstone. Readers and subscriptions get a deletion for each, and then nothing '
+  'more. The kind stays listed, over the view publish.nothing; publish_define with its view, or '
+  'without one for a payload kind, brings it back, with the same pub_ids. Until then '
+  'publish_enqueue takes no payload for it, and payloads that wait are not published. Returns how '
+  'many tables were captured. Errors: PT404 kind not defined; PT423 a captured table is in use.';
 revoke all on function public.publish_undefine(text) from public;
 grant execute on function public.publish_undefine(text) to publish_admin;

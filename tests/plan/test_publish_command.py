@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from conftest import Connection
 from desks import differences, load
-from helpers import drain_all, feed, one
+from helpers import drain_all, enqueue, feed, one
 from psycopg.conninfo import make_conninfo
 
 from pgpublish import cli
@@ -176,6 +177,42 @@ def test_unpublish_publishes_a_deletion_for_each_key_and_publish_brings_them_bac
     done(run("publish", "two_languages", "--yes"))
     assert len(feed(film, "two_languages")) == 15
     assert one(film, "select min(pub_id::text) from publish.published") == before
+
+
+def test_unpublish_ends_a_payload_kind_and_define_brings_it_back(
+    db: Connection, run: Run, connect: Callable[..., Connection]
+) -> None:
+    late = connect(autocommit=False)
+    db.execute("select publish_define('note')")
+    db.execute("select publish_subscribe('s', 'stdout')")
+    for key in ("1", "a key"):
+        enqueue(db, "note", key, "1")
+    drain_all(db)
+    before = dict(db.execute("select source_id, pub_id from publish.published").fetchall())
+    enqueue(late, "note", "1", "2")
+    enqueue(late, "note", "late", "1")
+    enqueue(db, "note", "later", "1", available_at="2999-01-01")
+    said = done(run("unpublish", "note", "--yes"))
+    assert said.splitlines() == [
+        "these subscriptions get the deletions: s",
+        "note takes no more payloads; the drain publishes the deletions of note",
+    ]
+    drain_all(db)
+    late.commit()
+    db.execute("update publish.deferred set due_at = now()")
+    drain_all(db)
+    assert feed(db, "note") == {}
+    claimed = db.execute("select deleted from publish_claim('s', 'w')").fetchall()
+    assert claimed == [(True,), (True,)]
+    with pytest.raises(psycopg.Error) as refused:
+        enqueue(db, "note", "1", "3")
+    assert refused.value.sqlstate == "PT400"
+    db.execute("select publish_define('note')")
+    enqueue(db, "note", "1", "3")
+    drain_all(db)
+    assert feed(db, "note") == {"1": 3}
+    after = dict(db.execute("select source_id, pub_id from publish.published").fetchall())
+    assert after == before
 
 
 def test_check_finds_a_capture_by_the_wrong_column(film: Connection, run: Run) -> None:

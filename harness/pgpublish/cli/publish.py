@@ -150,9 +150,11 @@ def drain_once(conn: Connection) -> bool:
 def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
     """Stop publishing KIND: readers get a deletion for each key.
 
-    It removes the triggers and keeps the view and its tables. The next drains publish the
-    deletions. `publish` brings the kind back, with the same pub_ids.
+    It removes the triggers and keeps the view and its tables; a payload kind takes no more
+    payloads. The next drains publish the deletions. `publish`, or `define` for a payload kind,
+    brings it back, with the same pub_ids.
     """
+    views = {row["kind"]: row["view"] for row in rows(conn, "select * from public.publish_kinds()")}
     found = rows(conn, "select * from public.publish_subscriptions()")
     names = sorted({row["name"] for row in found if row["kinds"] is None or kind in row["kinds"]})
     if names and not as_json:
@@ -160,7 +162,12 @@ def unpublish(conn: Connection, kind: str, yes: bool, as_json: bool) -> None:
     if not yes:
         click.confirm(f"Delete {kind} from the feed?", abort=True)
     tables = call(conn, "select public.publish_undefine(%s::text)", kind)[0]
-    said = f"{tables} tables are no longer captured; the drain publishes the deletions of {kind}"
+    ended = (
+        f"{tables} tables are no longer captured"
+        if views[kind]
+        else f"{kind} takes no more payloads"
+    )
+    said = f"{ended}; the drain publishes the deletions of {kind}"
     done(as_json, said, kind=kind, tables=tables, subscriptions=names)
 
 

@@ -1,6 +1,6 @@
 -- publish_undefine: deletions for what was published, no triggers left, and the way back.
 begin;
-select plan(9);
+select plan(10);
 
 select function_returns('public', 'publish_undefine', array['text'], 'integer',
                         'returns how many tables were captured');
@@ -19,7 +19,9 @@ begin
 end
 $$;
 select throws_ok($$select publish_undefine('none')$$, 'PT404', null, 'an unknown kind is refused');
-select throws_ok($$select publish_undefine('note')$$, 'PT404', null, 'a payload kind is refused');
+select is(publish_undefine('note'), 0, 'a payload kind has no tables');
+select throws_ok($$select publish_enqueue('note', '1', '1')$$, 'PT400', null,
+                 'and takes no more payloads');
 select is(publish_undefine('question'), 1, 'it says how many tables were captured');
 select is((select count(*) from pg_trigger where tgrelid = 'question'::regclass), 0::bigint,
           'no trigger is left');
