@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import kubernetes_validate
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -248,6 +249,56 @@ def test_the_manifests_say_commands_and_queries_that_there_are(url: str, busy: A
     assert len(asked) == 2
     for query_text in asked:
         assert isinstance(int(busy.execute(query_text).fetchone()[0]), int)
+
+
+def test_kubernetes_takes_the_manifests() -> None:
+    """By the schemas that the package carries, without a network."""
+    manifests = list(yaml.safe_load_all((OPS / "kubernetes.yaml").read_text()))
+    assert len(manifests) == 3
+    for manifest in manifests:
+        kubernetes_validate.validate(manifest, "1.33", strict=True)
+        pod = manifest["spec"]["template"]
+        chosen = manifest["spec"]["selector"]["matchLabels"]
+        assert chosen.items() <= pod["metadata"]["labels"].items()
+    manifests[0]["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(manifests[0], "1.33", strict=True)
+
+
+# No package carries the schemas of KEDA: these are the fields of its documentation.
+SCALED = {
+    "scaleTargetRef": {"name"},
+    "minReplicaCount": int,
+    "maxReplicaCount": int,
+    "pollingInterval": int,
+    "cooldownPeriod": int,
+    "triggers": list,
+}
+
+
+def test_keda_scales_deployments_that_there_are_by_its_postgresql_scaler() -> None:
+    deployments = {
+        d["metadata"]["name"] for d in yaml.safe_load_all((OPS / "kubernetes.yaml").read_text())
+    }
+    authentication, *scaled = yaml.safe_load_all((OPS / "keda.yaml").read_text())
+    assert authentication["kind"] == "TriggerAuthentication"
+    (secret,) = authentication["spec"]["secretTargetRef"]
+    assert secret == {"parameter": "connection", "name": "pgpublish", "key": "DATABASE_URL"}
+    assert [s["kind"] for s in scaled] == ["ScaledObject"] * 2
+    for spec in (s["spec"] for s in scaled):
+        assert spec.keys() <= SCALED.keys()
+        for name, value in spec.items():
+            kind = SCALED[name]
+            assert value.keys() <= kind if isinstance(kind, set) else isinstance(value, kind)
+        assert spec["scaleTargetRef"]["name"] in deployments
+        assert spec["minReplicaCount"] <= spec["maxReplicaCount"]
+        (trigger,) = spec["triggers"]
+        assert trigger["type"] == "postgresql"
+        assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
+        metadata = trigger["metadata"]
+        assert {"query", "targetQueryValue"} <= metadata.keys()
+        assert metadata.keys() <= {"query", "targetQueryValue", "activationTargetQueryValue"}
+        assert all(isinstance(value, str) for value in metadata.values())
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
