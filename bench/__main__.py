@@ -13,7 +13,20 @@ from pathlib import Path
 
 import psycopg
 
-from bench import capture, deliver, drain, feed, flat, jobs, latency, outage, peers, wal, worker
+from bench import (
+    capture,
+    deliver,
+    drain,
+    feed,
+    flat,
+    jobs,
+    latency,
+    outage,
+    peers,
+    sizing,
+    wal,
+    worker,
+)
 from bench.measure import Line
 from bench.server import SETTINGS, Bench, running
 
@@ -28,7 +41,8 @@ LINES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "h": jobs.run,
     "i": deliver.run,
     "j": outage.run,
-    "k": peers.run,
+    "k": sizing.run,
+    "m": peers.run,
 }
 
 ROW = "{:1}  {:50} {:>10} {:>10} {:9} {:>7} {:>13}  {:>7} {:6} {}"

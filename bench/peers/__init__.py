@@ -1,4 +1,4 @@
-"""(k) Beside what people would use instead, each the nearest equivalent, in the same server."""
+"""(m) Beside what people would use instead, each the nearest equivalent, in the same server."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def enqueued(bench: Bench, url: str, conn: Connection) -> Iterator[Line]:
                 script = touch_script(folder, bench.items, TOUCH.format(table))
                 output = finish(pgbench(bench, url, script, "-t", str(writes)))
                 taken[table].append(4 * writes / rate(output))
-    yield rates("k", "single-row updates, captured, 4 clients", 4 * writes,
+    yield rates("m", "single-row updates, captured, 4 clients", 4 * writes,
                 list(zip(taken["item"], taken["theirs"], strict=True)),
                 unit="tx/s", against="PgQ's trigger", target=Target(1))  # fmt: skip
 
@@ -108,7 +108,7 @@ def consumed(bench: Bench, conn: Connection, sides: Sides, when: str) -> Iterato
             taken[name].append(seconds(lambda side=side, came=came: came.extend(side(conn))))
             if len(came) != count:
                 raise RuntimeError(f"{name}: {len(came)} came of {count}")
-    yield rates("k", f"captured rows to a consumer{when}", count,
+    yield rates("m", f"captured rows to a consumer{when}", count,
                 list(zip(taken["pgpublish"], taken["PgQ"], strict=True)),
                 unit="rows/s", against="PgQ", target=Target(1))  # fmt: skip
 
@@ -139,7 +139,7 @@ def latencies(bench: Bench, url: str, conn: Connection, sides: Sides, when: str)
         side(conn)
     for percent in (50, 99):
         ours, theirs = (percentile(waits[name], percent) for name in ("pgpublish", "PgQ"))
-        yield Line("k", f"write to consumer at 200/s, p{percent}{when}", ours=ours, theirs=theirs,
+        yield Line("m", f"write to consumer at 200/s, p{percent}{when}", ours=ours, theirs=theirs,
                    unit="ms", against="PgQ", ratios=[ours / theirs],
                    target=Target(1, at_least=False))  # fmt: skip
 
@@ -148,7 +148,7 @@ def run(bench: Bench) -> Iterator[Line]:
     with bench.database("bench_pgq") as url, connect(url) as conn:
         found = "select count(*)::int from pg_available_extensions where name = 'pgq'"
         if not value(conn, found):
-            print("k  PgQ is not here: run with --server debian, and apt-get install"
+            print("m  PgQ is not here: run with --server debian, and apt-get install"
                   " postgresql-15-pgq3")  # fmt: skip
             return
         conn.execute(INSTALL.encode(), prepare=False)

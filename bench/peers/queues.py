@@ -249,7 +249,7 @@ def enqueued(bench: Bench, url: str, conn: Connection, queues: list[Queue]) -> I
 def compared(name: str, count: int, taken: dict[str, list[float]], unit: str) -> Iterator[Line]:
     for other in list(taken)[1:]:
         rounds = list(zip(taken["pgpublish"], taken[other], strict=True))
-        yield rates("k", name, count, rounds, unit=unit, against=other, target=Target(1))
+        yield rates("m", name, count, rounds, unit=unit, against=other, target=Target(1))
 
 
 def worked(
@@ -270,7 +270,7 @@ def worked(
         ours = percentile(waits["pgpublish"], percent)
         for other in list(waits)[1:]:
             theirs = percentile(waits[other], percent)
-            yield Line("k", f"commit to handler, p{percent}{when}", ours=ours, theirs=theirs,
+            yield Line("m", f"commit to handler, p{percent}{when}", ours=ours, theirs=theirs,
                        unit="ms", against=other, ratios=[ours / theirs],
                        target=Target(1, at_least=False))  # fmt: skip
 
