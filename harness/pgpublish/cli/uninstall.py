@@ -38,13 +38,17 @@ def uninstall_command(
             say(f"{printable(note['object'])}: {printable(note['effect'])}")
     require_free(notes, cascade)
     prefix = installed.role_prefix(conn, None)
-    names = sql.SQL(", ").join(sql.Identifier(f"{prefix}publish_{role}") for role in ROLES)
+    ours = [f"{prefix}publish_{role}" for role in ROLES]
+    names = sql.SQL(", ").join(map(sql.Identifier, ours))
     if not yes:
         click.confirm("Remove pgpublish from this database?", abort=True)
     try:
         with conn.transaction():
             conn.execute("set local lock_timeout = '5s'")
+            joined = join(conn, ours)
             conn.execute(sql.SQL("drop owned by {} cascade").format(names))
+            if joined:
+                conn.execute(sql.SQL("revoke {} from current_user").format(joined))
     except psycopg.errors.LockNotAvailable as error:
         raise Locked(
             "a table is in use", detail=translate(error).message, hint="Try again later."
@@ -52,6 +56,21 @@ def uninstall_command(
     if roles:
         conn.execute(sql.SQL("drop role {}").format(names))
     done(as_json, "pgpublish is gone", removed=[note["object"] for note in notes])
+
+
+def join(conn: Connection, roles: list[str]) -> sql.Composed | None:
+    """Makes this user a member of those that it is not a member of, as only who made them or a
+    superuser may; returns them. PostgreSQL drops what a role owns for its members only."""
+    others = conn.execute(
+        "select r.rolname from pg_catalog.pg_roles r where r.rolname = any (%s)"
+        " and not pg_catalog.pg_has_role(r.oid, 'usage') order by r.rolname",
+        [roles],
+    ).fetchall()
+    if not others:
+        return None
+    names = sql.SQL(", ").join(sql.Identifier(name) for (name,) in others)
+    conn.execute(sql.SQL("grant {} to current_user").format(names))
+    return names
 
 
 def require_free(notes: list[dict[str, Any]], cascade: bool) -> None:
