@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SERVERS ?= embedded debian
+VERSIONS := 14 16 17
+SMOKE := tests/pgtap tests/test_torture.py tests/feed/test_crash.py \
+  tests/deliver/test_delivery_crash.py
 
-.PHONY: demo test test-all lint pytest mutants torture failover bench curves docs format clean
+.PHONY: demo test test-all lint pytest smoke mutants torture failover bench curves docs \
+  format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
 
-test: lint pytest
+test: lint pytest smoke
 
 lint: .venv/dev
 	$(BIN)/ruff format --check harness tests bench examples
@@ -21,10 +25,17 @@ pytest: .venv/dev
 	  timeout 1000 $(BIN)/pytest -n 3 --server $$server $$brief; brief=--brief; \
 	done
 
+# The contracts, a crash and some seconds of torture on the versions that pytest has not.
+smoke: .venv/dev
+	tests/install-servers
+	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); for bin in $$bins; do \
+	  timeout 120 $(BIN)/pytest -n 2 --server $$PWD/$$bin $(SMOKE); \
+	done
+
 # The whole suite on each version that is supported; the other two are those of make test.
 test-all: test
-	set -e; for bin in $$(tests/install-versions .servers 14 16 17); do \
-	  timeout 1200 $(BIN)/pytest -n 3 --server $$PWD/$$bin; \
+	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); for bin in $$bins; do \
+	  timeout 1800 $(BIN)/pytest -n 3 --server $$PWD/$$bin; \
 	done
 
 mutants: .venv/dev
