@@ -64,7 +64,7 @@ ONCE = (
     "operate/test_prometheus.py", "plan/test_applications.py", "plan/test_check_copy.py",
     "plan/test_mbdata.py", "serve/", "test_called_by_type.py", "test_cli.py", "test_config.py",
     "test_conninfo.py", "test_docs.py", "test_exact.py", "test_fuzz.py", "test_help.py",
-    "test_mutants.py", "test_terminal.py",
+    "test_mutants.py", "test_terminal.py", "test_upgrade.py",
 )  # fmt: skip
 
 
@@ -102,8 +102,6 @@ def admin(cluster: Cluster) -> Iterator[Connection]:
 def template(cluster: Cluster, admin: Connection) -> str:
     admin.execute("create database pgpublish_template")
     with psycopg.connect(cluster.url("pgpublish_template"), autocommit=True) as conn:
-        if conn.info.server_version < 150000:
-            conn.execute("revoke create on schema public from public")  # as later versions have it
         migrate(conn)
     return "pgpublish_template"
 

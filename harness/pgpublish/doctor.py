@@ -30,7 +30,11 @@ def doctor(
     """Everything that is wrong; old: what lasts for so long is. Raises as call does."""
     found = [*_version(conn), *_clock(conn, clock), *_pooler(conn)]
     if call(conn, "select to_regproc('public.publish_doctor'::text) is not null")[0]:
-        rows = tuples(conn, "select * from public.publish_doctor(%s::interval)", old)
+        rows = tuples(
+            conn,
+            "select name, severity, object, problem, fix from public.publish_doctor(%s::interval)",
+            old,
+        )
         found += [Finding(*row) for row in rows]
     return found
 

@@ -62,6 +62,8 @@ def newer(installed: dict[str, str], known: Iterable[str]) -> str | None:
     if _order(there) > _order(__version__):
         return f"It is of version {there}, this is {__version__}."
     unknown = sorted(installed.keys() - set(known) - {VERSION, PREFIX})
+    if _order(there) < _order(__version__):  # what this version removed
+        unknown = [path for path in unknown if not path.startswith("sql/")]
     return f"Not known here: {', '.join(unknown)}." if unknown else None
 
 

@@ -131,6 +131,8 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
             for file in todo_functions:
                 conn.execute(file.naming(prefix).encode(conn.info.encoding))
             conn.execute(_record([*todo_functions, *installed.facts(prefix)]))
+            if "drop_removed" in installed.functions(conn):
+                conn.execute(_drop_removed())
             if "renew_captures" in installed.functions(conn):
                 conn.execute("select publish.renew_captures()")
             if "record_rights" in installed.functions(conn):
@@ -203,6 +205,8 @@ def ddl(prefix: str = "") -> str:
     parts.append("set local check_function_bodies = off;\n")
     parts += [f"-- {file.path}\n{file.naming(prefix).strip()}\n" for file in again]
     parts.append(_record([*again, *installed.facts(prefix)]).as_string() + ";")
+    if any(_id(file) == "drop_removed" for file in again):
+        parts.append(_drop_removed().as_string() + ";")
     for name in ("renew_captures", "record_rights"):
         if any(_id(file) == name for file in again):
             parts.append(f"select publish.{name}();")
@@ -279,6 +283,11 @@ def _record(files: list[SqlFile]) -> sql.Composed:
         "insert into publish.file (path, checksum) values\n  {}\n"
         "on conflict (path) do update set checksum = excluded.checksum, applied_at = now()"
     ).format(rows)
+
+
+def _drop_removed() -> sql.Composed:
+    paths = [file.path for file in resources.functions()]
+    return sql.SQL("select publish.drop_removed({}::text[])").format(sql.Literal(paths))
 
 
 @contextmanager

@@ -30,7 +30,14 @@ class Status:
 
 
 def status(conn: Connection) -> Status:
-    return Status(*call(conn, "select * from public.publish_status()"))
+    return Status(
+        *call(
+            conn,
+            "select head, depth, lag, delayed, quarantined, walks, epoch, floor, last_drain_at,"
+            " last_drain_duration, last_drain_scanned, last_drain_published"
+            " from public.publish_status()",
+        )
+    )
 
 
 def overview(conn: Connection) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
@@ -45,7 +45,11 @@ def compare(
     conn: Connection, kind: str, repair: bool = False, after: str | None = None, batch: int = 1000
 ) -> Compared:
     """One page of publish_verify. Raises NotDefined, BadArgument, Locked."""
-    query = "select * from public.publish_verify(%s::text, %s::boolean, %s::text, %s::int)"
+    query: LiteralString = (
+        "select next, checked, missing, stale, surplus, duplicate, unpublishable, pending,"
+        " repaired, differences"
+        " from public.publish_verify(%s::text, %s::boolean, %s::text, %s::int)"
+    )
     return Compared(*call(conn, query, kind, repair, after, batch))
 
 

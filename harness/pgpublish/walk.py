@@ -38,9 +38,13 @@ def ask(conn: Connection, kind: str) -> datetime:
 
 def walks(conn: Connection, kind: str | None = None) -> list[Walk]:
     """Rows of publish_walks. Raises NotDefined."""
-    return [
-        Walk(*row) for row in tuples(conn, "select * from public.publish_walks(%s::text)", kind)
-    ]
+    found = tuples(
+        conn,
+        "select of_kind, reason, position, marked, estimate, requested_at, began_at, ended_at,"
+        " due_at, attempts, message from public.publish_walks(%s::text)",
+        kind,
+    )
+    return [Walk(*row) for row in found]
 
 
 def follow(conn: Connection, kind: str, asked_at: datetime, stop: Event) -> Iterator[Walk]:

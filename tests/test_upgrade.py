@@ -1,0 +1,366 @@
+"""From 0.1.0, as it was released, to a release that adds, changes and removes: with rows in every
+table, while workers of 0.1.0 go on, killed at every step, two at once.
+
+The next release is a copy of this checkout in which that much is edited; it runs as processes of
+its own, as does what runs beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import psycopg
+import pytest
+import servers
+from helpers import drain_all, feed, one, pid, until
+from marks import says, verify
+from psycopg.rows import namedtuple_row
+from test_migrate import assert_equal, catalog
+
+from pgpublish import migrate
+from pgpublish.embedded import Cluster
+
+ROOT = Path(__file__).parents[1]
+RELEASE = ROOT / "tests/fixtures/0.1.0.sql"
+Connection = psycopg.Connection[Any]
+NewDatabase = Callable[..., str]
+
+# What may be empty: a table that only says who has locked it, and what 0.1.0's psql script leaves
+# to migrate.
+EMPTY = {"writer", "_yoyo_version", "yoyo_lock", "_yoyo_log", "_yoyo_migration"}
+
+FILL = """
+create table author (id int primary key, name text);
+create table article (id int primary key, author_id int, title text, tenant text);
+create index on article (author_id);
+create table day (day date, n int, primary key (day, n)) partition by range (day);
+create table day_1 partition of day for values from ('2026-01-01') to ('2026-02-01');
+create table day_2 partition of day default;
+create view article_view as
+  select a.id, a.title, a.tenant, u.name as author
+    from article a left join author u on u.id = a.author_id;
+create view failing as select a.id, 1 / (a.id - 1) as n from article a;
+insert into author select n, 'n' from generate_series(1, 5) n;
+select publish_define('article', 'article_view', scope => 'tenant');
+select publish_capture('article', 'article');
+select publish_capture('article', 'author',
+                       lookup => 'select id from article where author_id = any ($1)');
+select publish_define('day', 'day', key => '{day,n}');
+select publish_capture('day', 'day');
+select publish_define('failing', 'failing', key => '{id}');
+select publish_capture('failing', 'article');
+select publish_define('note');
+insert into article select n, n % 5 + 1, 'a', 'x' from generate_series(1, 20) n;
+insert into day select date '2026-01-25' + n, n from generate_series(1, 20) n;
+select publish_enqueue('note', n::text, to_jsonb(n)) from generate_series(1, 20) n;
+select publish_grant('publish_reader', '{article}', 'x');
+select publish_token_add('t', 'publish_reader');
+select publish_job_add('done', 'k');
+select publish_job_add('waits', 'k', run_at => now() + interval '1 day');
+select publish_job_limit('k', 2);
+select publish_job_schedule('nightly', 'k', '0 3 * * *');
+select publish_accept('consumer', 'm');
+select publish_set('job_retention', '30 days');
+insert into publish.worker_start (worker_id, name, kind) values
+  ('00000000-0000-4000-8000-000000000000', 'w', 'drain');
+insert into publish.worker_beat (worker_id, doing) values
+  ('00000000-0000-4000-8000-000000000000', 'draining');
+"""
+
+
+class Release:
+    """A checkout of the next release, 0.2.0."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        skipped = shutil.ignore_patterns("__pycache__")
+        for name in ("harness", "sql", "migrations"):
+            shutil.copytree(ROOT / name, folder / name, ignore=skipped)
+        self.edit("harness/pgpublish/__init__.py", '= version("pgpublish")', '= "0.2.0"  # version')
+        self.add(
+            "migrations/8001_noted.sql",
+            "set local role publish_owner;\n"
+            "alter table publish.published add column noted text;\n"
+            "alter table publish.kind add column is_noted boolean not null default false;\n"
+            "create table publish.noted (n int primary key);\n",
+        )
+        self.add("migrations/8002_more.sql", "select;\n")
+        # A function that every write calls is another one from now on; the old one goes.
+        (folder / "sql/capture/headers.sql").rename(folder / "sql/capture/mark_headers.sql")
+        for file in sorted((folder / "sql").rglob("*.sql")):
+            file.write_text(re.sub(r"publish\.headers\b", "publish.mark_headers", file.read_text()))
+        # One that workers call returns a column more.
+        drain = self.folder / "sql/drain/publish_drain.sql"
+        text = drain.read_text()
+        text = text.replace("head bigint, busy boolean\n", "head bigint, busy boolean, noted int\n")
+        text = text.replace("state.head, false;", "state.head, false, 7;")
+        text = re.sub(r"(\n +)true;", r"\1true, 7;", text)
+        drain.write_text("drop function if exists public.publish_drain(int);\n" + text)
+
+    def add(self, path: str, text: str) -> Path:
+        file = self.folder / path
+        file.write_text(text)
+        return file
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert text.count(old) == 1, path
+        file.write_text(text.replace(old, new))
+
+    def command(self, url: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pgpublish", "--database-url", url, *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/",
+            env=os.environ | {"PYTHONPATH": str(self.folder / "harness")},
+        )  # fmt: skip
+
+    def migrate(self, url: str) -> str:
+        process = self.command(url, "migrate")
+        said, wrong = process.communicate(timeout=60)
+        assert process.returncode == 0, wrong
+        return said
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    return Release(tmp_path / "next")
+
+
+@pytest.fixture(scope="module")
+def fresh(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """What the next release installs where there was nothing."""
+    folder = tmp_path_factory.mktemp("fresh") / "next"
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        admin.execute("create database fresh")
+        Release(folder).migrate(cluster.url("fresh"))
+        yield catalog(cluster.url("fresh"))
+        admin.execute("drop database fresh with (force)")
+
+
+def session(url: str) -> Connection:
+    return psycopg.connect(url, autocommit=True, row_factory=namedtuple_row)
+
+
+@pytest.fixture
+def old(cluster: Cluster, new_database: NewDatabase) -> str:
+    """URL of a database of 0.1.0 with rows in every table."""
+    url = cluster.url(new_database())
+    servers.run_psql(url, "-f", str(RELEASE)).check_returncode()
+    with session(url) as conn:
+        conn.execute(FILL.encode())
+        drain_all(conn)
+        conn.execute("select publish_walk('day')")
+        drain_all(conn)
+        conn.execute("update article set tenant = 'y' where id = 7")
+        drain_all(conn)
+        conn.execute("select publish_enqueue('note', '20', deleted => true)")
+        drain_all(conn)
+        conn.execute("update publish.published set updated_at = updated_at - interval '1 year'")
+        conn.execute("select * from publish_maintain()")
+        conn.execute("select publish_subscribe('all', 'stdout', from_rev => 0)")
+        for batch in ("select * from publish_claim('all', 'w', 9)",) * 2:
+            found = conn.execute(batch).fetchall()
+            failed = f'[{{"pub_id": "{found[0].pub_id}", "rev": {found[0].rev},'
+            failed += ' "class": "rejected", "message": "no"}]'
+            conn.execute("select publish_settle(%s, %s)", [found[0].token, failed])
+        job = one(conn, "select s.token from publish_job_start('done') s")
+        conn.execute("select publish_job_step('done', %s, 's', '1')", [job])
+        conn.execute("select publish_job_fail('done', %s, 'e', 'm')", [job])
+        conn.execute("update publish.drain set at = at - interval '1 minute'")
+        conn.execute("insert into article values (100, 1, 'undrained', 'x')")
+        drain_all(conn)
+        conn.execute("update article set title = 'undrained' where id = 3")
+        conn.execute("select publish_walk('article')")
+    return url
+
+
+def rows(conn: Connection) -> dict[str, list[str]]:
+    """Every row of every table of ours as text, but for what migrate itself writes."""
+    tables = conn.execute(
+        "select c.relname from pg_class c where c.relnamespace = 'publish'::regnamespace"
+        " and c.relkind in ('r', 'p') and c.relname not in ('file', 'object', 'noted')"
+    ).fetchall()
+    return {
+        table: sorted(
+            text
+            for (text,) in conn.execute(
+                f"select (to_jsonb(t) - 'noted' - 'is_noted')::text from publish.{table} t".encode()
+            )
+        )
+        for (table,) in tables
+        if table not in EMPTY and not table.startswith("outbox_")
+    }
+
+
+def is_exact(conn: Connection) -> None:
+    drain_all(conn)
+    for kind in ("article", "day"):
+        assert feed(conn, kind) == says(conn, kind)
+        assert verify(conn, kind)[1] == {}
+    assert conn.execute("select * from publish_audit()").fetchall() == []
+
+
+def test_every_row_of_every_table_survives(old: str, release: Release, fresh: Any) -> None:
+    with session(old) as conn:
+        before = rows(conn)
+        assert [table for table, found in before.items() if not found] == []
+        release.migrate(old)
+        assert rows(conn) == before
+        is_exact(conn)
+    upgraded = catalog(old)
+    made = re.compile(r"publish_gate\.(project|capture)_\d")  # of what was defined
+    upgraded["functions"] = [f for f in upgraded["functions"] if not made.match(str(f[0]))]
+    assert_equal(upgraded, fresh)
+
+
+def test_the_psql_script_of_the_next_release_does_the_same(
+    old: str, release: Release, fresh: Any
+) -> None:
+    script, wrong = release.command(old, "sql").communicate(timeout=60)
+    assert wrong == ""
+    servers.run_psql(old, text=script).check_returncode()
+    with session(old) as conn:
+        assert one(conn, "select to_regproc('publish.headers') is null")
+        is_exact(conn)
+    release.migrate(old)
+    assert catalog(old)["files"] == fresh["files"]
+
+
+class Beside:
+    """Writers of 0.1.0's day, which must not notice."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.stop = Event()
+        self.written = 0
+        self.wrong: list[Exception] = []
+        self.threads = [Thread(target=self.write, args=(n,), daemon=True) for n in range(2)]
+
+    def write(self, writer: int) -> None:
+        try:
+            with session(self.url) as conn:
+                conn.prepare_threshold = 0
+                first = 1000 * (writer + 1)
+                while not self.stop.is_set():
+                    n = first + self.written % 50
+                    with conn.transaction():
+                        conn.execute(
+                            "insert into article values (%s, 1, %s, 'x')"
+                            " on conflict (id) do update set title = excluded.title",
+                            [n, str(self.written)],
+                        )
+                        conn.execute("select publish_enqueue('note', %s, '1')", [str(n)])
+                    conn.execute("update author set name = %s where id = 1", [str(n)])
+                    conn.execute("update day set n = n where n = 3")
+                    self.written += 1
+        except Exception as error:
+            self.wrong.append(error)
+
+    def __enter__(self) -> Beside:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(30)
+
+    def goes_on(self, conn: Connection) -> None:
+        """What is written from now on is published, by the workers that run."""
+        written, head = self.written, one(conn, "select publish_head()")
+        until(lambda: self.wrong or self.written > written + 4)
+        assert self.wrong == []
+        until(lambda: one(conn, "select publish_head()") > head + 4)
+
+
+@pytest.fixture
+def workers(old: str, background: Callable[..., subprocess.Popen[str]]) -> Iterator[None]:
+    """`pgpublish run` and `work` of 0.1.0, which are this checkout's."""
+    started = [background(*command, database_url=old) for command in (["run"], ["work", "verify"])]
+    with session(old) as conn:
+        until(lambda: one(conn, "select depth = 0 from publish_status()"))
+    yield
+    for process in started:
+        assert process.poll() is None, process.communicate()
+    for process in started:
+        process.terminate()
+        assert process.wait(30) == 0, process.communicate()
+
+
+# Where the migration of the next release is stopped, in its order.
+STEPS = (
+    "migrations/8001_noted.sql",
+    "migrations/8002_more.sql",
+    "sql/capture/mark_headers.sql",
+    "sql/drain/publish_drain.sql",
+    "sql/verify/drop_removed.sql",
+    "sql/walk/walk_page.sql",
+)
+
+
+@pytest.mark.usefixtures("workers")
+def test_killed_at_every_step_beside_old_workers(old: str, release: Release, fresh: Any) -> None:
+    """SIGKILL of `pgpublish migrate`. Old workers and writers notice nothing, before the next run
+    and after it."""
+    with session(old) as holder, session(old) as conn, Beside(old) as beside:
+        for step in STEPS:
+            file = release.folder / step
+            text = file.read_text()
+            file.write_text(
+                text + "\nset local lock_timeout = 0;\nselect pg_advisory_xact_lock(7);\n"
+            )
+            holder.execute("select pg_advisory_lock(7)")
+            process = release.command(old, "migrate")
+            waiting = until(lambda: blocked(conn, holder))
+            process.kill()
+            process.communicate()
+            beside.goes_on(conn) if step.startswith("sql/") else None
+            conn.execute("select pg_terminate_backend(%s, 10000)", [waiting])
+            holder.execute("select pg_advisory_unlock(7)")
+            file.write_text(text)
+            beside.goes_on(conn)
+        release.migrate(old)
+        beside.goes_on(conn)
+        assert one(conn, "select to_regproc('publish.headers') is null")
+    with session(old) as conn:
+        until(lambda: one(conn, "select depth = 0 from publish_status()"))
+        assert catalog(old)["files"] == fresh["files"]
+
+
+def blocked(conn: Connection, holder: Connection) -> int | None:
+    found = conn.execute(
+        "select a.pid from pg_stat_activity a where %s = any (pg_blocking_pids(a.pid))",
+        [pid(holder)],
+    ).fetchone()
+    return found[0] if found else None
+
+
+@pytest.mark.usefixtures("workers")
+def test_two_at_once_beside_old_workers(old: str, release: Release, fresh: Any) -> None:
+    with session(old) as holder, session(old) as conn, Beside(old) as beside:
+        holder.execute("select pg_advisory_lock(%s, %s)", migrate.LOCK)
+        both = [release.command(old, "migrate") for _ in range(2)]
+        until(
+            lambda: one(
+                conn,
+                "select count(*) = 2 from pg_locks l where l.locktype = 'advisory'"
+                " and l.classid = %s and not l.granted",
+                migrate.LOCK[0],
+            )
+        )
+        holder.execute("select pg_advisory_unlock(%s, %s)", migrate.LOCK)
+        for process in both:
+            _, wrong = process.communicate(timeout=60)
+            assert process.returncode == 0, wrong
+        beside.goes_on(conn)
+        assert catalog(old)["files"] == fresh["files"]
