@@ -250,7 +250,11 @@ def standby_of(primary: Cluster, kind: str) -> Iterator[Cluster]:
         if standby.user:
             shutil.chown(standby.folder, standby.user)
         standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", primary.url(),
-                    "--checkpoint", "fast", "--write-recovery-conf", "--no-sync")  # fmt: skip
+                    "--checkpoint", "fast", "--no-sync")  # fmt: skip
+        # What --write-recovery-conf writes, the libpq of an older server might not know.
+        with (standby.data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{primary.url()}'\n")
+        (standby.data / "standby.signal").touch()
         standby.start()
         yield standby
     finally:

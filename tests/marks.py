@@ -35,6 +35,11 @@ def marks_of(conn: Connection, statement: str, kind: str | None = None) -> list[
         return marked(conn, kind)
 
 
+def knows(conn: Connection, statement: str) -> bool:
+    """Whether the server is new enough for it: MERGE came with PostgreSQL 15."""
+    return not statement.startswith("merge") or conn.info.server_version >= 150000
+
+
 def says(conn: Connection, kind: str) -> dict[str, object]:
     """source_id → payload, as the kind's view says now."""
     with conn.transaction():

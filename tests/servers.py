@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from pgpublish import embedded
 from pgpublish.embedded import Cluster
@@ -49,7 +50,42 @@ def major_version(kind: str) -> int:
     return int(said.stdout.split()[2].split(".")[0].rstrip("abcdefghijklmnopqrstuvwxyz"))
 
 
-def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
+class Server(Cluster):
+    """One whose folder of binaries may lack pg_dump and pg_basebackup, as npm's packages do: then
+    those of another version are used that fit."""
+
+    def tool(self, program: str) -> Path:
+        if (self.bin / program).exists():
+            return self.bin / program
+        major = major_version(str(self.bin))
+        if program == "pg_basebackup" or major >= 17:
+            bin = embedded.reachable(embedded.binaries(), self.user, self.folder.parent)
+        elif major <= 15:
+            bin = debian_bin()
+        else:  # what the newest pg_dump writes is for PostgreSQL 17 and later
+            pytest.skip(f"there is no {program} of PostgreSQL {major} here")
+        return bin / program
+
+    def run(self, program: str, *args: str) -> None:
+        if (self.bin / program).exists():
+            super().run(program, *args)
+        else:
+            Cluster(self.folder, self.tool(program).parent, user=self.user).run(program, *args)
+
+    def create(self) -> None:
+        """As later versions have it, also in PostgreSQL 14: not everybody may create in public."""
+        super().create()
+        if major_version(str(self.bin)) < 15:
+            script = "revoke create on schema public from public;\n"
+            for database in ("template0", "template1", "postgres"):
+                subprocess.run(
+                    [self.bin / "postgres", "--single", "-D", self.data, database],
+                    input=script, text=True, user=self.user, check=True, capture_output=True,
+                    cwd="/",
+                )  # fmt: skip
+
+
+def new_cluster(kind: str, folder: Path, **settings: str) -> Server:
     """A server in folder, not created yet. kind: "debian", "embedded" or a folder of binaries."""
     user = embedded.unprivileged_user()
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +95,7 @@ def new_cluster(kind: str, folder: Path, **settings: str) -> Cluster:
     else:
         bin = embedded.binaries() if kind == "embedded" else Path(kind)
         bin = embedded.reachable(bin, user, folder)
-    return Cluster(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
+    return Server(folder / "cluster", bin, settings={**SETTINGS, **settings}, user=user)
 
 
 def new_folder() -> Path:

@@ -71,6 +71,8 @@ def audit(db: Any) -> dict[str, tuple[str, str]]:
 def test_row_security_that_applies_to_the_view_is_named_and_the_hint_helps(
     db: Any, role: str, guard: str
 ) -> None:
+    if "security_invoker" in guard and db.info.server_version < 150000:
+        pytest.skip("security_invoker came with PostgreSQL 15")
     db.execute("select publish_uncapture('order', 'customer')")
     db.execute(guard.replace("{role}", role).encode())
     problem, hint = audit(db)["public.order_feed"]
