@@ -56,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # What these tell does not depend on the server's version: the harness's own side, other people's
 # servers, schemas of theirs. --brief leaves them to the run on the other server.
 ONCE = (
+    "capture/test_writers.py",
     "deliver/test_background.py", "deliver/test_brokers.py", "deliver/test_corrections.py",
     "deliver/test_deliver_cli.py", "deliver/test_network.py", "deliver/test_policy.py",
     "deliver/test_sinks.py", "deliver/test_third_party.py", "deliver/test_trace_headers.py",

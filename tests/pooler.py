@@ -28,27 +28,45 @@ listen_port = 6432
 auth_type = any
 pool_mode = transaction
 default_pool_size = {size}
-logfile = {folder}/log
+{prepared}logfile = {folder}/log
 pidfile = {folder}/pid
 """
 
 
-@contextmanager
-def pooled(cluster: Cluster, database: str, size: int = 3) -> Iterator[str]:
-    """URL of the database through a pgbouncer with so many server connections."""
-    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
+def program() -> str:
+    found = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if found is None:
         raise RuntimeError("pgbouncer is not installed; as root: apt-get install pgbouncer")
+    return found
+
+
+def version() -> tuple[int, ...]:
+    said = subprocess.run([program(), "--version"], capture_output=True, text=True, check=True)
+    return tuple(int(number) for number in said.stdout.split()[1].split("."))
+
+
+@contextmanager
+def pooled(
+    cluster: Cluster, database: str, size: int = 3, *, prepares: bool = False
+) -> Iterator[str]:
+    """URL of the database through a pgbouncer with so many server connections. prepares: it knows
+    prepared statements."""
     # Not tmp_path: as root, the pooler's user could not enter it.
     folder = Path(tempfile.mkdtemp(prefix="pgpublish-pool-"))
     settings = folder / "pgbouncer.ini"
     settings.write_text(
-        SETTINGS.format(database=database, server=cluster.folder, folder=folder, size=size)
+        SETTINGS.format(
+            database=database,
+            server=cluster.folder,
+            folder=folder,
+            size=size,
+            prepared="max_prepared_statements = 100\n" if prepares else "",
+        )
     )
     if cluster.user:
         shutil.chown(folder, cluster.user)
     process = subprocess.Popen(
-        [program, "-q", str(settings)], user=cluster.user, cwd="/",
+        [program(), "-q", str(settings)], user=cluster.user, cwd="/",
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     url = f"host={folder} port=6432 dbname={database} user=postgres"

@@ -51,14 +51,14 @@ def major_version(kind: str) -> int:
 
 
 class Server(Cluster):
-    """One whose folder of binaries may lack pg_dump and pg_basebackup, as npm's packages do: then
-    those of another version are used that fit."""
+    """One whose folder of binaries may lack pg_dump, pg_basebackup and pgbench, as npm's packages
+    do: then those of another version are used that fit."""
 
     def tool(self, program: str) -> Path:
         if (self.bin / program).exists():
             return self.bin / program
         major = major_version(str(self.bin))
-        if program == "pg_basebackup" or major >= 17:
+        if program in ("pg_basebackup", "pgbench") or major >= 17:
             bin = embedded.reachable(embedded.binaries(), self.user, self.folder.parent)
         elif major <= 15:
             bin = debian_bin()
