@@ -42,7 +42,9 @@ mutants: .venv/dev
 	$(BIN)/python tests/mutants.py
 
 torture: .venv/dev
-	timeout 900 $(BIN)/pytest -s --torture 120 tests/test_torture.py
+	tests/install-servers
+	$(BIN)/pytest -s --torture $(if $(HOURS),$$(($(HOURS) * 3600)),120) --seed $(or $(SEED),0) \
+	  tests/test_torture.py
 
 failover: .venv/dev
 	tests/install-servers

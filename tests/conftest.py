@@ -48,6 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="for how many seconds the torture test kills servers and sessions",
     )  # fmt: skip
     parser.addoption(
+        "--seed", type=int, default=0,
+        help="of the torture test's dice; 0: another one each time",
+    )  # fmt: skip
+    parser.addoption(
         "--failovers", type=int, default=1,
         help="how many primaries die with changes that were delivered and not replicated",
     )  # fmt: skip

@@ -240,7 +240,7 @@ def running_cluster(kind: str, **settings: str) -> Iterator[Cluster]:
 
 
 @contextmanager
-def standby_of(primary: Cluster, kind: str) -> Iterator[Cluster]:
+def standby_of(primary: Cluster, kind: str, *options: str) -> Iterator[Cluster]:
     """A hot standby that follows the primary, to be promoted."""
     root = servers.new_folder()
     standby = servers.new_cluster(kind, root)
@@ -250,7 +250,7 @@ def standby_of(primary: Cluster, kind: str) -> Iterator[Cluster]:
         if standby.user:
             shutil.chown(standby.folder, standby.user)
         standby.run("pg_basebackup", "--pgdata", str(standby.data), "--dbname", primary.url(),
-                    "--checkpoint", "fast", "--no-sync")  # fmt: skip
+                    "--checkpoint", "fast", "--no-sync", *options)  # fmt: skip
         # What --write-recovery-conf writes, the libpq of an older server might not know.
         with (standby.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"primary_conninfo = '{primary.url()}'\n")

@@ -76,7 +76,10 @@ class Server(Cluster):
         """As later versions have it, also in PostgreSQL 14: not everybody may create in public."""
         super().create()
         if major_version(str(self.bin)) < 15:
-            script = "revoke create on schema public from public;\n"
+            script = (
+                "alter schema public owner to pg_database_owner;\n"
+                "revoke create on schema public from public;\n"
+            )
             for database in ("template0", "template1", "postgres"):
                 subprocess.run(
                     [self.bin / "postgres", "--single", "-D", self.data, database],
