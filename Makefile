@@ -6,7 +6,7 @@ VERSIONS := 14 16 17
 SMOKE := tests/pgtap tests/test_torture.py tests/feed/test_crash.py \
   tests/deliver/test_delivery_crash.py
 
-.PHONY: demo test test-all lint pytest smoke mutants torture failover bench curves docs \
+.PHONY: demo test test-all lint pytest smoke mutants torture failover scale bench curves docs \
   format clean
 
 demo: .venv/demo
@@ -49,6 +49,11 @@ torture: .venv/dev
 failover: .venv/dev
 	tests/install-servers
 	timeout 1800 $(BIN)/pytest -s --failovers 20 tests/deliver/test_failover.py
+
+scale: .venv/dev
+	tests/install-servers
+	timeout 1800 $(BIN)/pytest -s --outages $(or $(OUTAGES),60) --seed $(or $(SEED),0) \
+	  tests/deliver/test_scale_out.py
 
 bench: .venv/dev
 	$(BIN)/python -m bench $(ARGS)

@@ -52,6 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="of the torture test's dice; 0: another one each time",
     )  # fmt: skip
     parser.addoption(
+        "--outages", type=int, default=4,
+        help="how often a node, a database, a worker or a consumer is killed while shards deliver",
+    )  # fmt: skip
+    parser.addoption(
         "--failovers", type=int, default=1,
         help="how many primaries die with changes that were delivered and not replicated",
     )  # fmt: skip
@@ -63,8 +67,9 @@ ONCE = (
     "capture/test_writers.py",
     "deliver/test_background.py", "deliver/test_brokers.py", "deliver/test_corrections.py",
     "deliver/test_deliver_cli.py", "deliver/test_network.py", "deliver/test_policy.py",
-    "deliver/test_sinks.py", "deliver/test_third_party.py", "deliver/test_trace_headers.py",
-    "deliver/test_webhook.py", "feed/test_follow.py", "feed/test_sqlite_replica.py",
+    "deliver/test_scale_out.py", "deliver/test_sinks.py", "deliver/test_third_party.py",
+    "deliver/test_trace_headers.py", "deliver/test_webhook.py", "feed/test_follow.py",
+    "feed/test_sqlite_replica.py",
     "jobs/test_job_poison.py", "jobs/test_work.py", "operate/test_pg_cron.py",
     "operate/test_prometheus.py", "plan/test_applications.py", "plan/test_check_copy.py",
     "plan/test_mbdata.py", "serve/", "test_called_by_type.py", "test_cli.py", "test_config.py",

@@ -325,6 +325,13 @@ class Torture:
 
     def work(self, command: list[str]) -> None:
         """One worker after the other. The last one ends when all is quiet."""
+        try:
+            self.work_on(command)
+        except BaseException:
+            self.failed.set()
+            raise
+
+    def work_on(self, command: list[str]) -> None:
         dice = self.dice(command)
         while not (self.quiet.is_set() or self.failed.is_set()):
             server = self.faults.cluster
@@ -425,8 +432,11 @@ def test_nothing_is_lost_or_wrong_while_everything_is_killed(
             faults.set_clock(0)
             with faults.connect() as conn:
                 conn.row_factory = namedtuple_row
-                until(lambda: is_drained(conn), 60)
-                until(lambda: is_delivered(conn), 90)
+                for fact in (is_drained, is_delivered):
+                    until(lambda fact=fact: torture.failed.is_set() or fact(conn), 90)
+                for work in [*readers, *workers]:
+                    if work.done():
+                        work.result()  # raises
                 torture.quiet.set()
                 held = [reader.result(60) for reader in readers]
                 for worker in workers:
@@ -439,6 +449,8 @@ def test_nothing_is_lost_or_wrong_while_everything_is_killed(
             raise
         finally:
             told(faults, seed, seconds)
+            if torture.failed.is_set():
+                still_open(faults)
         assert faults.done["server killed"] > 0
         assert faults.done["transactions"] > 0
 
@@ -450,6 +462,24 @@ def told(faults: Faults, seed: int, seconds: float) -> None:
         print(f"  {what:24} {count:7} {count * 60 / seconds:9.1f}")
     if faults.small is None:
         print("  no disk was full: we may not mount here")
+
+
+def still_open(faults: Faults) -> None:
+    """What is not as it should be at the end."""
+    with suppress(psycopg.Error), faults.connect() as conn:
+        for query in (
+            "select to_jsonb(s) from publish_subscriptions() s",
+            "select to_jsonb(w) from publish.worker w where w.alive",
+            "select to_jsonb(j) from publish.job j where j.status <> 'succeeded'",
+            "select to_jsonb(d) from publish.deferred d limit 5",
+            "select to_jsonb(w) from publish.walk w",
+            "select to_jsonb(a) - 'backend_start' from pg_stat_activity a"
+            " where a.backend_type = 'client backend'",
+        ):
+            print(query)
+            with suppress(psycopg.ProgrammingError):
+                for (row,) in conn.execute(query.encode()).fetchall():
+                    print("  ", row)
 
 
 def is_drained(conn: psycopg.Connection[Any]) -> bool:
