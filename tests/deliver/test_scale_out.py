@@ -111,6 +111,10 @@ class Shard:
             ).fetchall()
         return {(f"/{self.name}", key): payload for key, payload in rows}
 
+    def life(self) -> int:
+        with self.session() as conn:
+            return one(conn, "select life from publish_subscriptions()")
+
     def is_done(self) -> bool:
         with self.session() as conn:
             return one(conn, "select depth = 0 from publish_status()") and one(
@@ -181,8 +185,10 @@ def test_two_databases_and_one_consumer_are_exact_while_all_are_killed(
                 name = dice.choice([*deeds, "node"])
                 deeds[name]()
                 killed[name] += 1
+            life = a.life()
             a.fail_over()
-            time.sleep(0.5)
+            until(lambda: a.life() > life and merged_life(merged, "/a") > life, 60)
+            time.sleep(0.5)  # in which b, in its old life, goes on
         print(f"seed {seed}: {dict(killed)}, and a failed over")
         for shard in (a, b):
             until(shard.is_done, 60)
@@ -194,6 +200,11 @@ def test_two_databases_and_one_consumer_are_exact_while_all_are_killed(
 def merges(file: Path) -> dict[tuple[str, str], Any]:
     rows = held(file, "select source, subject, data from held where data is not null")
     return {(source, subject): json.loads(data) for source, subject, data in rows}
+
+
+def merged_life(file: Path, source: str) -> int:
+    found = held(file, f"select life from life where source = '{source}'")
+    return int(found[0][0]) if found else 0
 
 
 def reads(file: Path) -> set[str]:
