@@ -34,6 +34,7 @@ def sent(db, size=100):
     batch = claim(db, "s", limit=size)
     if batch:
         settle(db, batch)
+    assert all((row.payload is None) == row.deleted for row in batch)
     return [(row.key, row.payload and row.payload["lang"]) for row in batch]
 
 

@@ -1,0 +1,25 @@
+"""A token ends at its own time, and not when somebody looks again."""
+
+from __future__ import annotations
+
+from helpers import one, until
+from serving import serving
+
+pytest_plugins = ["served"]
+
+
+def test_a_token_ends_at_its_time_although_the_answer_was_kept(url, orders, put):
+    put("note", "a", "1")
+    token = one(
+        orders,
+        "select publish_token_add('t', 'publish_reader', null,"
+        " clock_timestamp() + interval '2 seconds')",
+    )
+    with serving(url, public=None, heartbeat=60, recheck=60) as server:
+        server.token = token
+        with server.stream() as events:
+            assert len(events.until("live")) == 1
+            assert server.get("/changes").status_code == 200
+            while events.next() is not None:
+                pass
+        until(lambda: server.get("/changes").status_code == 401, 10)
