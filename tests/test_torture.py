@@ -127,6 +127,9 @@ STATEMENTS = [
     "select publish_enqueue('entry', '{n}', '1')",
     "with hot as (update ledger set number = number + 1 where key = 'hot {a}' returning *)"
     " select publish_enqueue('entry', h.key, to_jsonb(h.number)) from hot h",
+    "with gone as (delete from ledger where number = 1 and key ="
+    " (select l.key from ledger l where l.number = 1 order by random() limit 1) returning key)"
+    " select publish_enqueue('entry', g.key, deleted => true) from gone g",
     "insert into late_ledger values ('{n}');"
     "select publish_enqueue('later', '{n}', '1', "
     " available_at => now() + random() * '3 s'::interval)",
@@ -134,7 +137,7 @@ STATEMENTS = [
     "select publish_job_add('{n}', 'quick', max_attempts => 1000000,"
     " backoff_min => '10 ms', backoff_max => '1 s')",
 ]  # fmt: skip
-WEIGHTS = [8, 4, 4, 2, 3, 0.1, 5, 3, 2, 1, 0.1, 4, 6, 2, 0.5]
+WEIGHTS = [8, 4, 4, 2, 3, 0.1, 5, 3, 2, 1, 0.1, 4, 6, 2, 2, 0.5]
 
 # What a transaction may be given, and what comes of it.
 LIMITS = [

@@ -97,12 +97,14 @@ class Release:
         (folder / "sql/capture/headers.sql").rename(folder / "sql/capture/mark_headers.sql")
         for file in sorted((folder / "sql").rglob("*.sql")):
             file.write_text(re.sub(r"publish\.headers\b", "publish.mark_headers", file.read_text()))
-        # One that workers call returns a column more.
+        # One that workers call returns two columns more.
         drain = self.folder / "sql/drain/publish_drain.sql"
         text = drain.read_text()
-        text = text.replace("head bigint, busy boolean\n", "head bigint, busy boolean, noted int\n")
-        text = text.replace("state.head, false;", "state.head, false, 7;")
-        text = re.sub(r"(\n +)true;", r"\1true, 7;", text)
+        text = text.replace(
+            "head bigint, busy boolean\n", "head bigint, busy boolean, noted int, more int\n"
+        )
+        text = text.replace("state.head, false;", "state.head, false, 7, 7;")
+        text = re.sub(r"(\n +)true;", r"\1true, 7, 7;", text)
         drain.write_text("drop function if exists public.publish_drain(int);\n" + text)
 
     def add(self, path: str, text: str) -> Path:
