@@ -267,14 +267,17 @@ create table publish.floor (
   floor bigint not null,
   pruned bigint not null,
   at timestamptz not null default clock_timestamp(),
-  constraint floor_pkey primary key (kind, floor)
+  departed boolean not null default false,
+  constraint floor_pkey primary key (kind, departed, floor)
 );
-create index floor_floor_idx on publish.floor (floor);
+create index floor_floor_idx on publish.floor (floor) where not departed;
 comment on table publish.floor is
   'Append-only; a kind''s highest row counts. Rows of the kind at or below its floor may have been '
   'pruned.';
 comment on column publish.floor.floor is 'Highest rev of the kind ever pruned.';
 comment on column publish.floor.pruned is 'Rows pruned in this step.';
+comment on column publish.floor.departed is
+  'Of publish.departed: counts for readers with a scope only.';
 comment on index publish.floor_floor_idx is
   'publish_changes, publish_claim and publish_status: the floor of all kinds.';
 

@@ -17,7 +17,9 @@ begin
   if v_state.token is null or v_state.is_open or v_state.cursor >= v_head
      or (select s.broken
            from publish.cursor_state(since => v_state.cursor, base => v_subscription.base,
-                                     epoch => null, kinds => v_subscription.kinds) s) is not null
+                                     epoch => null,
+                                     reading => row(v_subscription.kinds, null, null)
+                                                  ::publish.reading) s) is not null
      or exists (select
                   from publish.next_changes(subscription => v_subscription, state => v_state,
                                             head => v_head, size => 1)) then

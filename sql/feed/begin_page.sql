@@ -20,7 +20,7 @@ begin
   select s.current_epoch, s.head, s.broken
     into begin_page.epoch, begin_page.head, begin_page.broken
     from publish.cursor_state(since => v_cursor.since, base => v_cursor.base,
-                              epoch => v_cursor.epoch, kinds => (begin_page.reading).kinds) s;
+                              epoch => v_cursor.epoch, reading => begin_page.reading) s;
   -- Who begins needs no tombstone of before; who has read to a rev needs every later one.
   begin_page.base := coalesce(v_cursor.base, nullif(v_cursor.since, 0), begin_page.head);
   begin_page.since := v_cursor.since;

@@ -2,7 +2,7 @@ create or replace function publish.cursor_state(
   since bigint,
   base bigint,
   epoch uuid,
-  kinds text[],
+  reading publish.reading,
   out head bigint,
   out current_epoch uuid,
   out broken text
@@ -15,7 +15,10 @@ set enable_incremental_sort = off
 set jit = off
 as $$
 declare
-  v_floor bigint := publish.floor_of(cursor_state.kinds);
+  v_floor bigint :=
+    greatest(publish.floor_of(kinds => (cursor_state.reading).kinds, departed => false),
+             publish.floor_of(kinds => coalesce((cursor_state.reading).scoped, '{}'),
+                              departed => true));
   v_epoch_no int;
 begin
   cursor_state.head :=
@@ -48,9 +51,9 @@ begin
   end if;
 end
 $$;
-comment on function publish.cursor_state(bigint, bigint, uuid, text[]) is
-  'Head and epoch as this statement sees them and, if a reader of these kinds (null: of all) '
-  'cannot go on from here, why. A cursor of an older epoch goes on if it is not above the '
+comment on function publish.cursor_state(bigint, bigint, uuid, publish.reading) is
+  'Head and epoch as this statement sees them and, if this reading cannot go on from here, why. A cursor of an older epoch goes on if it is not above the '
   'first_rev of any later one: the truncation rule of leader epochs (Kafka KIP-101). The floor '
   'counts against base, so that a first sync of old rows does not trip over it.';
-revoke all on function publish.cursor_state(bigint, bigint, uuid, text[]) from public;
+revoke all on function publish.cursor_state(bigint, bigint, uuid, publish.reading)
+  from public;

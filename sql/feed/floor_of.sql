@@ -1,12 +1,12 @@
--- Planned under the settings of publish.cursor_state. The row comparison keeps kind in the order,
--- which floor_pkey alone gives.
-create or replace function publish.floor_of(kinds text[]) returns bigint
+-- Planned under the settings of publish.cursor_state. The row comparisons keep kind and departed in
+-- the order, which floor_pkey alone gives.
+create or replace function publish.floor_of(kinds text[], departed boolean) returns bigint
 language plpgsql
 stable
 as $$
 begin
   if floor_of.kinds is null then
-    return (select f.floor from publish.floor f order by f.floor desc limit 1);
+    return (select f.floor from publish.floor f where not f.departed order by f.floor desc limit 1);
   end if;
   return (
     select max(n.floor)
@@ -14,12 +14,14 @@ begin
      cross join lateral (
        select f.floor
          from publish.floor f
-        where (f.kind, f.floor) >= (k.kind, 0) and f.kind <= k.kind
-        order by f.kind desc, f.floor desc
+        where (f.kind, f.departed, f.floor) >= (k.kind, floor_of.departed, 0)
+          and (f.kind, f.departed) <= (k.kind, floor_of.departed)
+        order by f.kind desc, f.departed desc, f.floor desc
         limit 1
      ) n);
 end
 $$;
-comment on function publish.floor_of(text[]) is
-  'Highest rev pruned of these kinds, or of all for null; null if nothing of them was.';
-revoke all on function publish.floor_of(text[]) from public;
+comment on function publish.floor_of(text[], boolean) is
+  'Highest rev pruned of these kinds, or of all for null; null if nothing of them was. departed: '
+  'of the tombstones of scopes that keys left, of which kinds must be named.';
+revoke all on function publish.floor_of(text[], boolean) from public;

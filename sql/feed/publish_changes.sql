@@ -31,7 +31,7 @@ begin
                              base => publish_changes.base);
   select s.broken into v_broken
     from publish.cursor_state(since => publish_changes.since, base => publish_changes.base,
-                              epoch => publish_changes.epoch, kinds => v_reading.kinds) s;
+                              epoch => publish_changes.epoch, reading => v_reading) s;
   if v_broken is not null then
     raise exception 'this cursor cannot be continued' using
       errcode = 'PT410',

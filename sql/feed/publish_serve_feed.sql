@@ -24,7 +24,8 @@ declare
   v_page record;
 begin
   select p.* into v_page
-    from publish.begin_page(reading => null, cursor => publish_serve_feed.cursor,
+    from publish.begin_page(reading => row(null, null, v_scoped)::publish.reading,
+                            cursor => publish_serve_feed.cursor,
                             batch => publish_serve_feed.batch) p;
   if v_page.broken is not null then
     return query

@@ -33,6 +33,7 @@ as $$
   select row('pgpublish_floor', 'gauge', jsonb_build_object('kind', f.kind), max(f.floor),
              'Highest rev of the kind that was pruned.')::publish.metric
     from publish.floor f
+   where not f.departed
    group by f.kind
   union all
   select row('pgpublish_outbox_bytes', 'gauge', jsonb_build_object('slot', s.slot::text),

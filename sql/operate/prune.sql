@@ -34,15 +34,17 @@ begin
     returning d.kind, d.rev
   ),
   by_kind as (
-    select g.kind, max(g.rev) as floor, count(*) as pruned
-      from (select g.kind, g.rev from gone g union all select d.kind, d.rev from departed d) g
-     group by g.kind
+    select g.kind, g.departed, max(g.rev) as floor, count(*) as pruned
+      from (select g.kind, g.rev, false as departed from gone g
+            union all
+            select d.kind, d.rev, true from departed d) g
+     group by g.kind, g.departed
   ),
   risen as (
-    insert into publish.floor (kind, floor, pruned)
-    select b.kind, b.floor, b.pruned
+    insert into publish.floor (kind, departed, floor, pruned)
+    select b.kind, b.departed, b.floor, b.pruned
       from by_kind b
-     where b.floor > coalesce(publish.floor_of(array[b.kind]), 0)
+     where b.floor > coalesce(publish.floor_of(kinds => array[b.kind], departed => b.departed), 0)
   )
   select (select coalesce(sum(b.pruned), 0) from by_kind b),
          (select count(*) from doomed d where d.is_unread),

@@ -44,7 +44,8 @@ begin
   publish_status.walks := (select count(distinct w.kind) from publish.walk w);
   publish_status.epoch := (select e.epoch from publish.epoch e order by e.epoch_no desc limit 1);
   publish_status.floor :=
-    coalesce((select f.floor from publish.floor f order by f.floor desc limit 1), 0);
+    coalesce((select f.floor from publish.floor f where not f.departed
+               order by f.floor desc limit 1), 0);
   publish_status.last_drain_at := v_state.at;
   publish_status.last_drain_duration := v_state.duration;
   publish_status.last_drain_scanned := v_state.scanned;

@@ -277,6 +277,42 @@ def test_departures_are_pruned_as_tombstones_are_and_late_readers_are_reset(db):
     assert as_role(db, "acme", "select publish_page(%s)", page["cursor"])[0][0]["reset"]
 
 
+def test_pruned_departures_reset_nobody_who_reads_all_scopes(db):
+    fill(db)
+    db.execute("select publish_grant('acme', '{order}', 'acme')")
+    db.execute("select publish_subscribe('behind', 'stdout', kinds => '{order}', from_rev => 1)")
+    cursor = one(db, "select publish_page(batch => 1)")["cursor"]
+    hub = one(db, "select f.next from publish_serve_feed(%s) f", cursor.rsplit(".", 1)[0] + ".1")
+    db.execute("update orders set tenant = 'globex' where id = 1")
+    drain_all(db)
+    db.execute("update publish.departed set departed_at = departed_at - interval '31 days'")
+    assert one(db, "select rows_pruned from publish_maintain()") == 1
+    assert len(as_role(db, "looker", LIVE, 1)) > 0
+    assert not as_role(db, "looker", "select publish_page(%s)", cursor)[0][0]["reset"]
+    assert one(db, "select s.state from publish_subscriptions() s") != "reset needed"
+    assert len(db.execute("select * from publish_claim('behind', 'w')").fetchall()) == 3
+    assert one(db, "select floor from publish_status()") == 0
+
+    refused(db, "PT410", "acme", LIVE, 1)
+    begun = as_role(db, "acme", "select publish_page()")[0][0]
+    assert not as_role(db, "acme", "select publish_page(%s)", begun["cursor"])[0][0]["reset"]
+    reason = one(db, "select f.reason from publish_serve_feed(%s) f", hub)
+    assert "pruned" in reason  # it reads for tenants too
+
+
+def test_tombstones_that_were_pruned_reset_a_reader_with_a_scope(db):
+    fill(db)
+    db.execute("select publish_grant('acme', '{order}', 'acme')")
+    page = as_role(db, "acme", "select publish_page()")[0][0]
+    db.execute("delete from orders where id = 1")
+    drain_all(db)
+    current = as_role(db, "acme", "select publish_page(%s)", page["cursor"])[0][0]
+    db.execute("update publish.published set updated_at = now() - interval '31 days' where deleted")
+    assert one(db, "select rows_pruned from publish_maintain()") == 1
+    assert as_role(db, "acme", "select publish_page(%s)", page["cursor"])[0][0]["reset"]
+    assert not as_role(db, "acme", "select publish_page(%s)", current["cursor"])[0][0]["reset"]
+
+
 # --- what a kind says
 
 
