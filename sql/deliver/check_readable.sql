@@ -4,7 +4,7 @@ stable
 as $$
 declare
   v_reading publish.reading :=
-    publish.narrow(publish.reading_of(publish.caller()), check_readable.kinds);
+    publish.narrow(publish.callers_reading(), check_readable.kinds);
 begin
   if check_readable.kinds is null and v_reading.kinds is not null
      or cardinality(v_reading.scoped) > 0 then

@@ -52,8 +52,9 @@ begin
 end
 $$;
 comment on function publish.cursor_state(bigint, bigint, uuid, publish.reading) is
-  'Head and epoch as this statement sees them and, if this reading cannot go on from here, why. A cursor of an older epoch goes on if it is not above the '
-  'first_rev of any later one: the truncation rule of leader epochs (Kafka KIP-101). The floor '
-  'counts against base, so that a first sync of old rows does not trip over it.';
+  'Head and epoch as this statement sees them and, if this reading cannot go on from here, why. A '
+  'cursor of an older epoch goes on if it is not above the first_rev of any later one: the '
+  'truncation rule of leader epochs (Kafka KIP-101). The floor counts against base, so that a '
+  'first sync of old rows does not trip over it.';
 revoke all on function publish.cursor_state(bigint, bigint, uuid, publish.reading)
   from public;

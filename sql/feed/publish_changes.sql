@@ -23,7 +23,7 @@ set plan_cache_mode = force_generic_plan
 rows 500
 as $$
 declare
-  v_reading publish.reading := publish.narrow(publish.reading_of(publish.caller()), kinds);
+  v_reading publish.reading := publish.narrow(publish.callers_reading(), kinds);
   v_shown text[] := publish.shown_keys();
   v_broken text;
 begin

@@ -27,7 +27,7 @@ begin
     select p.kind, p.pub_id, p.rev, p.schema_version, p.deleted, p.payload, p.payload_hash,
            p.headers, p.created_at, p.updated_at,
            case when p.kind = any (publish.shown_keys()) then p.source_id end
-      from publish.get(publish.narrow(publish.reading_of(publish.caller()),
+      from publish.get(publish.narrow(publish.callers_reading(),
                                       array[publish_get.kind]), publish_get.pub_id) p;
 end
 $$;

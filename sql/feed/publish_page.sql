@@ -14,7 +14,7 @@ set enable_incremental_sort = off
 set jit = off
 as $$
   select publish.page(
-    reading => publish.narrow(publish.reading_of(publish.caller()), publish_page.kinds),
+    reading => publish.narrow(publish.callers_reading(), publish_page.kinds),
     cursor => publish_page.cursor, batch => publish_page.batch)
 $$;
 comment on function public.publish_page(text, int, text[]) is

@@ -15,7 +15,7 @@ declare
   v_reading publish.reading;
 begin
   if not pg_has_role(publish.caller(), 'publish_writer', 'usage') then
-    v_reading := publish.reading_of(publish.caller());
+    v_reading := publish.callers_reading();
   end if;
   v_reading := publish.narrow(v_reading, array[publish_pub_id.kind]);
   return (

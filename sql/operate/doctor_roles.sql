@@ -16,6 +16,15 @@ as $$
      and pg_has_role(r.oid, o.name, 'member')
      and r.oid <> (select d.datdba from pg_database d where d.datname = current_database())
   union all
+  select 'void_grant', 'warning', 'role ' || r.rolname,
+         format('it was granted %s, and may become %s, for which that is no limit',
+                array_to_string(g.kinds, ', '), o.name),
+         format('revoke %I from %I', o.name, r.rolname)
+    from publish.reader g
+    join pg_roles r on r.rolname = g.role and not r.rolsuper
+   cross join unnest(array['publish_worker', 'publish_admin', 'publish_server']) as o (name)
+   where pg_has_role(r.oid, o.name, 'member')
+  union all
   select distinct 'worker_role', 'warning', 'role ' || a.usename,
          'a worker logs in as a superuser', 'Log in as a member of publish_worker and nothing else'
     from pg_stat_activity a join pg_roles r on r.oid = a.usesysid and r.rolsuper

@@ -9,7 +9,7 @@ as $$
     select r.*
       from pg_roles r
      where r.rolname in ('publish_owner', 'publish_projector', 'publish_writer', 'publish_reader',
-                         'publish_worker', 'publish_admin')
+                         'publish_worker', 'publish_admin', 'publish_server')
   )
   select format('role %s', o.rolname), p.problem, format('alter role %I %s', o.rolname, p.mend)
     from ours o

@@ -144,6 +144,49 @@ def test_rows_of_roles_count_together_unless_their_scopes_differ(db):
     assert ids(db, "acme") == ["1"]  # the default of publish_reader adds nothing
 
 
+@pytest.mark.parametrize("way", ["own grant", "grant of a role"])
+@pytest.mark.parametrize("taken", ["publish_reader", "looker"])
+def test_no_role_that_a_session_takes_widens_its_grant(db, url, way, taken):
+    """A member of publish_reader may set it, or another member, as its role."""
+    fill(db)
+    granted = "clerk" if way == "own grant" else "acme"
+    db.execute("grant looker, publish_reader to clerk; alter role clerk login")
+    if way != "own grant":
+        db.execute("grant acme to clerk")
+    db.execute(f"select publish_grant('{granted}', '{{country}}')".encode())
+    login = url.replace("user=postgres", "user=clerk")
+    with psycopg.connect(login, autocommit=True) as clerk:
+        assert clerk.execute("select session_user").fetchone() == ("clerk",)
+        read = "select array_agg(c.kind) from publish_changes() c"
+        assert clerk.execute(read).fetchone() == (["country"],)
+        for take in (f"set role {taken}", f"select set_config('role', '{taken}', false)"):
+            clerk.execute(take.encode())
+            assert clerk.execute(read).fetchone() == (["country"],), take
+            for query in (
+                "select publish_page(kinds => '{secret}')",
+                "select publish_get('secret', gen_random_uuid())",
+                "select publish_pub_id('secret', 's')",
+            ):
+                with pytest.raises(psycopg.Error) as raised:
+                    clerk.execute(query.encode())
+                assert raised.value.sqlstate == "PT403", query
+            clerk.execute("reset role")
+        db.execute(f"alter role clerk set role = {taken}".encode())
+    with psycopg.connect(login, autocommit=True) as clerk:
+        assert clerk.execute("select current_user").fetchone() == (taken,)
+        assert clerk.execute(read).fetchone() == (["country"],)
+    db.execute("alter role clerk reset role")
+    # A role with a grant of its own is another reader; so is every role for an administrator.
+    db.execute("grant globex to clerk; select publish_grant('globex', '{secret}')")
+    with psycopg.connect(login, autocommit=True) as clerk:
+        clerk.execute("set role globex")
+        assert clerk.execute(read).fetchone() == (["secret"],)
+    db.execute("grant publish_admin to clerk")
+    with psycopg.connect(login, autocommit=True) as clerk:
+        clerk.execute("set role looker")
+        assert len(one(clerk, read)) == 5
+
+
 def test_a_role_that_was_renamed_reads_nothing(db):
     fill(db)
     db.execute("select publish_grant('acme', '{*}')")

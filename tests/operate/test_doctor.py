@@ -136,6 +136,17 @@ def test_it_names_long_and_prepared_transactions_slots_and_who_may_too_much(db, 
     assert names(db) == set()
 
 
+def test_it_names_a_grant_that_limits_nobody(db):
+    db.execute("create role reader in role publish_reader")
+    try:
+        db.execute("select publish_grant('reader', '{note}')")
+        assert names(db) == set()
+        db.execute("grant publish_server to reader")
+        assert names(db) == {"void_grant"}
+    finally:
+        db.execute("drop owned by reader; drop role reader")
+
+
 def test_it_names_a_worker_that_is_a_superuser_and_connections_that_run_out(db, connect):
     worker = connect(application_name="pgpublish")
     assert names(db) == {"worker_role"}
