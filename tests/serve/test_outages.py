@@ -190,6 +190,7 @@ def test_the_command_serves_and_ends_its_streams_when_it_is_stopped(url, orders,
     ("code", "arguments"),
     [
         (1, ["--host", "0.0.0.0"]),
+        (1, ["--host", "127.example"]),
         (2, ["--public", "publish_reader", "--tokens"]),
         (2, ["--port", "0"]),
         (1, ["--host", "nowhere.invalid", "--tokens"]),
@@ -204,3 +205,5 @@ def test_the_command_refuses_what_nobody_meant(url, code, arguments):
         check=False,
     )
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    if code == 1 and "--tokens" not in arguments:
+        assert "who may read is not said" in done.stderr

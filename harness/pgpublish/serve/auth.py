@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -120,9 +121,10 @@ def _bearer(request: HTTPConnection) -> str | None:
 
 def _require_local(request: HTTPConnection) -> None:
     """A page of another site reaches a loopback address by a name of its own; a proxy by ours."""
-    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+    given = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:]*))(?::[0-9]*)?", request.headers.get("host", ""))
+    host = "" if given is None else given[1] or given[2] or ""
     forwarded = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers.keys())
-    if forwarded or not is_loopback(host.strip("[]")):
+    if forwarded or not is_loopback(host):
         raise NotGranted(
             "this server answers only on this machine",
             detail="It was started without a rule for who may read.",
