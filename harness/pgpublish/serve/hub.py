@@ -69,11 +69,13 @@ def events(changes: Iterable[str], cursor: str) -> bytes:
 
 @dataclass(eq=False)
 class Subscriber:
-    """What waits for one stream, at most `most` bytes. slow: it was more. lost: the hub's cursor
-    could not go on. After either nothing comes, and what waited is gone."""
+    """What waits for one stream, at most `most` bytes, of what was published after rev `since`.
+    slow: it was more. lost: the hub's cursor could not go on. After either nothing comes, and what
+    waited is gone."""
 
     filter: Filter
     most: int
+    since: int
     waiting: deque[Batch] = field(default_factory=deque)
     size: int = 0
     slow: bool = False
@@ -110,7 +112,8 @@ class Subscriber:
 
 
 class Hub:
-    """cursor, upto: what the streams were told; None until the first read. reads: how many."""
+    """cursor, upto: what the streams were told; None until the first read, and while it begins
+    again. reads: how many."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         self.url = url
@@ -124,7 +127,7 @@ class Hub:
         self._groups: dict[Filter, set[Subscriber]] = defaultdict(set)
 
     def join(self, filter: Filter, most: int) -> Subscriber:
-        subscriber = Subscriber(filter, most)
+        subscriber = Subscriber(filter, most, self.upto)
         self._groups[filter].add(subscriber)
         return subscriber
 
@@ -203,10 +206,12 @@ class Hub:
             if first.reason is not None:
                 log.warning("streams are read again: %s", first.reason)
                 self.cursor = None
+                continue
+            if self.cursor is None:
+                # What was published up to here is told to nobody: all streams read it themselves.
                 for group in self._groups.values():
                     for subscriber in group:
                         subscriber.lose()
-                continue
             self.cursor, self.upto = first.next, first.upto
             self.placed.set()
             began = asyncio.get_running_loop().time()

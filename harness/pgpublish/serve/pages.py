@@ -72,11 +72,13 @@ class Pages:
                 left = until - loop.time()
                 if left <= 0 or self.hub.stopping.is_set() or await request.is_disconnected():
                     break
+                is_behind = body.page.head < subscriber.since  # it was asked for before
                 try:
-                    async with asyncio.timeout(min(left, 5.0)):
+                    async with asyncio.timeout(min(left, 0.05 if is_behind else 5.0)):
                         await subscriber.woken.wait()
                 except TimeoutError:
-                    continue
+                    if not is_behind:
+                        continue
                 self.hub.leave(subscriber)
                 subscriber = self.hub.join(filter, 0)
                 body = await self._body(asked)

@@ -21,9 +21,11 @@ TRIES = 3  # a pool may hold as many sessions of a server that is gone
 
 @dataclass(frozen=True)
 class Page:
-    """text: publish_page's JSON. more: there is another page now. empty: it has no change."""
+    """text: publish_page's JSON. head: of the feed. more: there is another page now. empty: it has
+    no change."""
 
     text: str
+    head: int
     more: bool
     empty: bool
     reset: bool
@@ -113,8 +115,8 @@ class Store:
         self, role: str, scope: str | None, cursor: str | None, batch: int, kinds: list[str] | None
     ) -> Page:
         (row,) = await self._rows(
-            "select p.page::text, (p.page -> 'more')::bool, p.page -> 'changes' = '[]',"
-            " (p.page -> 'reset')::bool"
+            "select p.page::text, (p.page -> 'head')::bigint, (p.page -> 'more')::bool,"
+            " p.page -> 'changes' = '[]', (p.page -> 'reset')::bool"
             " from public.publish_serve_page(%s::name, %s::text, %s::text, %s::int, %s::text[])"
             " as p (page)",
             role,

@@ -39,6 +39,9 @@ class Wanted:
     filter: Filter
 
 
+BEHIND_S = 0.05  # until a page is asked for again that was older than what others have
+
+
 class _Over(Exception):
     """The stream ends; the client comes again with its Last-Event-ID."""
 
@@ -88,7 +91,7 @@ class Stream:
             while True:
                 subscriber = self.hub.join(self.wanted.filter, self.settings.buffer)
                 try:
-                    await self._catch_up()
+                    await self._catch_up(subscriber)
                     await self._follow(subscriber)
                 finally:
                     self.hub.leave(subscriber)
@@ -101,8 +104,10 @@ class Stream:
             if abort is not None:
                 abort()
 
-    async def _catch_up(self) -> None:
-        """The pages from the cursor to the head. The subscriber keeps what comes during it."""
+    async def _catch_up(self, subscriber: Subscriber) -> None:
+        """The pages from the cursor to the head, and at least to where the subscriber begins, which
+        a page that others asked for before, or a standby's, may not reach. The subscriber keeps
+        what comes during it."""
         more = True
         while more:
             await self._still_allowed()
@@ -118,6 +123,9 @@ class Stream:
                 await self._write(events([], part.start))
             self.cursor, self.upto, more = part.cursor, part.upto, part.more
             await self._write(events(part.changes, part.cursor))
+            if not more and self.upto < subscriber.since and not subscriber.lost:
+                more = True
+                await asyncio.sleep(BEHIND_S)
 
     async def _part(self) -> Part:
         reader, kinds, size = self.wanted.reader, self.wanted.kinds, self.settings.batch
@@ -151,7 +159,8 @@ class Stream:
         except TimeoutError:
             with suppress(ConnectionFailed):  # then nothing can be told either
                 await self._still_allowed()
-            if not subscriber.waiting and self.hub.cursor is not None:
+            told = not (subscriber.waiting or subscriber.slow or subscriber.lost)
+            if told and self.hub.cursor is not None:
                 if self.hub.upto >= self.upto:
                     self.cursor, self.upto = self.hub.cursor, self.hub.upto
                 await self._write(f"id: {self.cursor}\n\n".encode())
