@@ -23,6 +23,7 @@ from bench import (
     latency,
     outage,
     peers,
+    serve,
     sizing,
     wal,
     worker,
@@ -42,6 +43,7 @@ LINES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "i": deliver.run,
     "j": outage.run,
     "k": sizing.run,
+    "l": serve.run,
     "m": peers.run,
 }
 
