@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import socket
+from threading import Event
 from typing import Any
 
 from helpers import PATIENCE, begin, head, one, until
@@ -159,6 +160,25 @@ def test_a_client_that_does_not_read_is_cut_and_holds_nobody_up(url, orders, put
         assert payloads(live.changes(1)) == [1]
 
 
+def test_a_client_of_http_1_0_gets_the_same_events_without_chunks(server, put):
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as conn:
+        conn.sendall(b"GET /stream HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        got = b""
+        while b"event: live" not in got:
+            got += conn.recv(65536)
+        put("note", "a", "1")
+        while b'"payload": 1' not in got or not got.endswith(b"\n\n"):
+            got += conn.recv(65536)
+    body = got.partition(b"\r\n\r\n")[2].decode()
+    assert {line.split(":")[0] for line in body.splitlines()} <= {
+        "",
+        "retry",
+        "id",
+        "event",
+        "data",
+    }
+
+
 def test_a_stream_ends_when_its_token_does(url, orders, put):
     with serving(url, public=None, heartbeat=0.1) as server:
         token = one(orders, "select publish_token_add('t', 'publish_reader')")
@@ -175,6 +195,29 @@ def test_a_stream_ends_when_its_token_does(url, orders, put):
             events.until("live")
             assert events.next() is None
         assert Serving(server.port, token=brief).get("/stream").status_code == 401
+
+
+def test_a_stream_ends_when_its_token_does_however_much_there_is_to_tell(url, orders, put):
+    ended = Event()
+
+    def write() -> None:
+        n = 0
+        while not ended.is_set():
+            n += 1
+            put("note", str(n % 5), str(n))
+
+    with serving(url, public=None, heartbeat=0.5, buffer=1 << 30) as server:
+        token = one(orders, "select publish_token_add('t', 'publish_reader')")
+        with Serving(server.port, token=token).stream() as events:
+            events.until("live")
+            orders.execute("select publish_token_remove('t')")
+            writing = begin(write)
+            try:
+                while events.next() is not None:
+                    assert len(events.seen) < 5000
+            finally:
+                ended.set()
+                writing.result(PATIENCE)
 
 
 def test_a_stream_ends_when_its_rights_are_others(url, orders, put):

@@ -20,6 +20,7 @@ from pgpublish.serve.shared import Shared
 from pgpublish.serve.store import Page, Store
 
 COMPRESSED_FROM = 1000
+LEVEL = 5
 ASIDE_FROM = 64 << 10  # larger ones are compressed in a thread
 
 
@@ -38,12 +39,19 @@ class Asked:
         return (self.reader.role, self.reader.scope, self.cursor, self.batch, kinds)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Body:
+    """A page as it is sent. It is compressed once, when the first asks for that."""
+
     plain: bytes
-    zipped: bytes | None
     tag: str
     page: Page
+    _zipping: asyncio.Task[bytes] | None = None
+
+    async def zipped(self) -> bytes:
+        if self._zipping is None:
+            self._zipping = asyncio.ensure_future(_zipped(self.plain))
+        return await asyncio.shield(self._zipping)
 
 
 class Pages:
@@ -58,7 +66,7 @@ class Pages:
     async def answer(self, request: Request, asked: Asked, wait: float) -> Response:
         """wait: how long a page without changes is waited for, in seconds. Raises PublishError."""
         if wait <= 0:
-            return self._response(request, asked, await self._body(asked))
+            return await self._response(request, asked, await self._body(asked))
         if self.waiting >= self.settings.waiting:
             raise Busy
         filter = await self.rights.filter(asked.reader, asked.kinds)
@@ -82,7 +90,7 @@ class Pages:
                 self.hub.leave(subscriber)
                 subscriber = self.hub.join(filter, 0)
                 body = await self._body(asked)
-            return self._response(request, asked, body)
+            return await self._response(request, asked, body)
         finally:
             self.waiting -= 1
             self.hub.leave(subscriber)
@@ -96,14 +104,9 @@ class Pages:
             reader.role, reader.scope, asked.cursor, asked.batch, asked.kinds
         )
         plain = page.text.encode()
-        zipped = None
-        if len(plain) >= ASIDE_FROM:
-            zipped = await asyncio.to_thread(gzip.compress, plain, 5, mtime=0)
-        elif len(plain) >= COMPRESSED_FROM:
-            zipped = gzip.compress(plain, 5, mtime=0)
-        return Body(plain, zipped, f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"', page)
+        return Body(plain, f'W/"{hashlib.sha256(plain).hexdigest()[:32]}"', page)
 
-    def _response(self, request: Request, asked: Asked, body: Body) -> Response:
+    async def _response(self, request: Request, asked: Asked, body: Body) -> Response:
         headers = {
             "Cache-Control": self._caching(asked, body.page),
             "ETag": body.tag,
@@ -112,8 +115,10 @@ class Pages:
         if body.tag in _tags(request.headers.get("if-none-match", "")):
             return Response(None, 304, headers)
         content = body.plain
-        if body.zipped is not None and _takes_gzip(request.headers.get("accept-encoding", "")):
-            content = body.zipped
+        if len(content) >= COMPRESSED_FROM and _takes_gzip(
+            request.headers.get("accept-encoding", "")
+        ):
+            content = await body.zipped()
             headers["Content-Encoding"] = "gzip"
         return Response(content, 200, headers, media_type="application/json")
 
@@ -128,6 +133,12 @@ class Pages:
         if asked.cursor is None:
             return f"{who}, max-age={min(self.settings.cache, 5)}"
         return f"{who}, max-age={self.settings.cache}, immutable"
+
+
+async def _zipped(plain: bytes) -> bytes:
+    if len(plain) < ASIDE_FROM:
+        return gzip.compress(plain, LEVEL, mtime=0)
+    return await asyncio.to_thread(gzip.compress, plain, LEVEL, mtime=0)
 
 
 def _tags(header: str) -> set[str]:
