@@ -59,6 +59,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--failovers", type=int, default=1,
         help="how many primaries die with changes that were delivered and not replicated",
     )  # fmt: skip
+    parser.addoption(
+        "--crowd", type=int, default=600,
+        help="how many streams a server has open at once",
+    )  # fmt: skip
 
 
 # What these tell does not depend on the server's version: the harness's own side, other people's

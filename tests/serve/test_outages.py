@@ -22,6 +22,7 @@ from helpers import (
     standby_of,
     until,
 )
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 from serving import Serving, free_port, serving
 
@@ -134,6 +135,37 @@ def test_a_standby_serves_and_after_its_promotion_goes_on(server_kind):
                 waiting = begin(client.follow, 50)
                 notes(copy, range(50, 51))
                 waiting.result(PATIENCE)
+            copy.close()
+
+
+@pytest.mark.timeout(180)
+def test_a_failover_in_the_middle_of_a_stream_leaves_no_gap(server_kind):
+    """The server knows both, and goes to the one that can be written."""
+    with running_cluster(server_kind) as primary:
+        db = session(primary)
+        migrate(db)
+        db.execute("select publish_define('note')")
+        notes(db, range(5))
+        with standby_of(primary, server_kind) as standby:
+            copy = session(standby)
+            both = make_conninfo(
+                primary.url(),
+                host=f"{primary.folder},{standby.folder}",
+                port=f"{primary.port},{standby.port}",
+                target_session_attrs="read-write",
+            )
+            with serving(both) as server:
+                client = Client(server)
+                following = begin(client.follow, 40)
+                until(lambda: len(client.held) == 5)
+                notes(db, range(5, 12))
+                replay(db, copy)
+                db.close()
+                primary.stop(signal.SIGQUIT)
+                copy.execute("select pg_promote()")
+                notes(copy, range(20, 41))
+                following.result(PATIENCE)
+                assert (client.held, client.resets) == (published(copy), 0)
             copy.close()
 
 

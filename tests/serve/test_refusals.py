@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import selectors
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
+import psutil  # type: ignore[import-untyped]
 import pytest
-from helpers import one, until
-from serving import Serving, serving
+from helpers import PATIENCE, one, until
+from serving import Serving, free_port, serving
+
+from pgpublish.serve.run import allow_files
 
 pytest_plugins = ["served"]
 
@@ -114,6 +119,45 @@ def test_a_request_that_does_not_come_to_an_end_is_closed_by_the_clock(url, orde
         assert talk(server, whole + b"GET /hea").count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n",
+        b"POST /changes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_a_byte_now_and_then_does_not_hold_a_connection(url, orders, begun):
+    with (
+        serving(url, header_time=0.5, keep_alive=1) as server,
+        socket.create_connection(("127.0.0.1", server.port), 20) as conn,
+    ):
+        conn.sendall(begun)
+        conn.settimeout(0.05)
+        closed = False
+        for _ in range(400):
+            with suppress(TimeoutError):
+                closed = conn.recv(65536) == b""
+            if closed:
+                return
+            conn.sendall(b"a")
+        raise AssertionError("it is still open")
+
+
+def test_who_takes_a_page_byte_by_byte_is_cut(url, orders, put):
+    for n in range(20):
+        put("note", str(n), json.dumps("x" * 500_000))
+    with serving(url, patience=0.4) as server, socket.socket() as conn:
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+        conn.connect(("127.0.0.1", server.port))
+        conn.sendall(b"GET /changes HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with suppress(ConnectionResetError):
+            for _ in range(4000):
+                assert conn.recv(500)
+                assert server.get("/healthz").status_code == 200
+            raise AssertionError("it is still open")
+
+
 def test_no_more_clients_than_may_are_let_in(url, orders):
     with serving(url, streams=2, connections=6, waiting=1) as server:
         with server.stream(), server.stream():
@@ -129,6 +173,48 @@ def test_no_more_clients_than_may_are_let_in(url, orders):
         until(lambda: server.feed.streams == 0)
         with server.stream() as events:
             assert events.until("live") == []
+
+
+def test_a_crowd_of_streams_is_told_and_the_rest_is_refused(
+    url, orders, put, background, pytestconfig
+):
+    """The server is a process of its own, with as many open files as it asks for."""
+    crowd = pytestconfig.getoption("--crowd")
+    allow_files(crowd + 200)
+    port = free_port()
+    process = background("serve", "--port", str(port), "--streams", str(crowd))
+    server = Serving(port)
+    until(lambda: server.is_ready() or process.poll() is not None)
+    ask = b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as open, selectors.DefaultSelector() as waiting:
+
+        def come() -> socket.socket:
+            conn = open.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE))
+            conn.sendall(ask)
+            return conn
+
+        conns = [come() for _ in range(crowd)]
+        for conn in conns:
+            answer = b""
+            while b"event: live" not in answer:
+                got = conn.recv(65536)
+                assert got, answer
+                answer += got
+            waiting.register(conn, selectors.EVENT_READ, b"")
+        assert come().recv(65536).startswith(b"HTTP/1.1 503")
+        assert server.get("/changes").status_code == 200
+        put("note", "a", '"told to all"')
+        while waiting.get_map():
+            ready = waiting.select(PATIENCE)
+            assert ready, "some are not told"
+            for key, _ in ready:
+                got = key.data + key.fileobj.recv(65536)
+                waiting.modify(key.fileobj, selectors.EVENT_READ, got)
+                if b"told to all" in got:
+                    waiting.unregister(key.fileobj)
+        memory = psutil.Process(process.pid).memory_info().rss
+        assert memory < 100e6 + crowd * 30_000
+    until(lambda: server.get("/healthz").status_code == 200)
 
 
 def test_pages_of_other_sites_read_only_if_they_are_named(url, orders):
