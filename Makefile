@@ -6,8 +6,8 @@ VERSIONS := 14 16 17
 SMOKE := tests/pgtap tests/test_torture.py tests/feed/test_crash.py \
   tests/deliver/test_delivery_crash.py
 
-.PHONY: demo test test-all lint pytest smoke mutants torture failover scale bench curves docs \
-  format clean
+.PHONY: demo test test-all lint pytest smoke mutants torture failover scale bench curves recipes \
+  docs format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo
@@ -60,6 +60,11 @@ bench: .venv/dev
 
 curves: .venv/dev
 	$(BIN)/python -m bench.curves $(ARGS)
+
+# With a site built by Next, which takes minutes to install and build.
+recipes: .venv/dev
+	tests/install-servers
+	timeout 900 $(BIN)/pytest --recipes tests/serve/test_recipes.py
 
 docs: .venv/dev
 	$(BIN)/python tests/doc_session.py README.md docs/*.md

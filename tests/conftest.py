@@ -63,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--crowd", type=int, default=600,
         help="how many streams a server has open at once",
     )  # fmt: skip
+    parser.addoption("--recipes", action="store_true", help="also what needs minutes to install")
 
 
 # What these tell does not depend on the server's version: the harness's own side, other people's

@@ -30,9 +30,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(folder: Path, *command: str) -> str:
+def run(folder: Path, *command: str, patience: float = 100) -> str:
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=patience, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
