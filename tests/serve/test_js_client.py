@@ -12,12 +12,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from helpers import PATIENCE, head, one
+from helpers import PATIENCE, head, one, until
 from serving import Serving, serving
 
 pytest_plugins = ["served"]
 
 SOURCE = Path(__file__).parents[2] / "clients/js"
+RECIPES = Path(__file__).parents[2] / "examples/recipes"
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +123,62 @@ def test_a_mirror_of_a_tenant_loses_what_leaves_it(url, orders, put, hold):
         refused = hold(server.url, "pgp_0")
         assert json.loads(refused.lines.get(timeout=PATIENCE)) == {"status": 401}
         assert Serving(server.port, token=token).get("/changes").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def installed(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package as it is published, and what the examples use it with."""
+    packed = run(client, "npm", "pack", "--silent", "--ignore-scripts").strip()
+    folder = tmp_path_factory.mktemp("installed")
+    (folder / "package.json").write_text('{"type": "module"}')
+    run(folder, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--silent",
+        str(client / packed), "minisearch@7", "react@19", "react-test-renderer@19")  # fmt: skip
+    return folder
+
+
+def test_a_search_index_finds_what_is_published_and_not_what_was_deleted(
+    url, orders, put, installed
+):
+    orders.execute("select publish_define('film', show_key => true)")
+    put("film", "7", '{"title": "Heat"}', "8", '{"title": "Alien"}')
+    shutil.copy(RECIPES / "search_index.mjs", installed)
+    with serving(url) as server:
+        index = subprocess.Popen(
+            ["node", "search_index.mjs", server.url],
+            cwd=installed, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert index.stdin is not None
+        assert index.stdout is not None
+
+        def found(query: str) -> list[str]:
+            print(query, file=index.stdin, flush=True)
+            return [hit["id"] for hit in json.loads(index.stdout.readline())]
+
+        until(lambda: found("alien") == ["8"])
+        put("film", "8", '{"title": "Aliens"}', "7", None)
+        until(lambda: found("heat") == [])
+        until(lambda: found("aliens") == ["8"])
+        assert found("alien") == []
+        index.stdin.close()
+        assert index.wait(PATIENCE) == 0
+
+
+def test_a_react_component_shows_what_its_mirror_holds(url, put, installed):
+    put("note", "a", "1", "b", "2")
+    for file in (SOURCE / "examples/use-mirror.js", Path(__file__).with_name("hook.mjs")):
+        shutil.copy(file, installed)
+    with serving(url) as server:
+        shows = subprocess.Popen(
+            ["node", "hook.mjs", server.url], cwd=installed, text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert shows.stdout is not None
+        try:
+            for n, want in enumerate((["1", "2"], ["1", "2", "3"], ["2", "3"])):
+                while (said := json.loads(shows.stdout.readline()))["shown"] != want:
+                    pass
+                assert said["renders"] <= 1 + 2 * n
+                put("note", *[("c", "3"), ("a", None), ("d", "4")][n])
+        finally:
+            shows.kill()
+            shows.wait()

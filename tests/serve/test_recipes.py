@@ -24,14 +24,10 @@ from django.http import HttpResponse
 from django.urls import path
 from helpers import PATIENCE, one, until
 from serving import Serving, free_port, serving
-from test_js_client import client, run
+from test_js_client import RECIPES, run
 from test_stream import payloads
 
 pytest_plugins = ["served"]
-__all__ = ["client"]
-
-RECIPES = Path(__file__).parents[2] / "examples/recipes"
-
 urlpatterns = [path("hello", lambda _: HttpResponse('{"hello": "world"}'))]
 
 
@@ -209,33 +205,3 @@ def test_a_next_page_is_made_again_after_a_change(
 
 def titles(site: str) -> list[str]:
     return re.findall(r"<li>(.*?)</li>", httpx.get(site, timeout=PATIENCE).text)
-
-
-def test_a_search_index_finds_what_is_published_and_not_what_was_deleted(
-    url, orders, put, client, tmp_path
-):
-    orders.execute("select publish_define('film', show_key => true)")
-    put("film", "7", '{"title": "Heat"}', "8", '{"title": "Alien"}')
-    packed = run(client, "npm", "pack", "--silent", "--ignore-scripts").strip()
-    shutil.copy(RECIPES / "search_index.mjs", tmp_path)
-    run(tmp_path, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--silent",
-        str(client / packed), "minisearch")  # fmt: skip
-    with serving(url) as server:
-        index = subprocess.Popen(
-            ["node", "search_index.mjs", server.url],
-            cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert index.stdin is not None
-        assert index.stdout is not None
-
-        def found(query: str) -> list[str]:
-            print(query, file=index.stdin, flush=True)
-            return [hit["id"] for hit in json.loads(index.stdout.readline())]
-
-        until(lambda: found("alien") == ["8"])
-        put("film", "8", '{"title": "Aliens"}', "7", None)
-        until(lambda: found("heat") == [])
-        until(lambda: found("aliens") == ["8"])
-        assert found("alien") == []
-        index.stdin.close()
-        assert index.wait(PATIENCE) == 0
