@@ -262,9 +262,66 @@ MUTANTS = [
     Mutant(
         "the floor stays behind what is pruned",
         "sql/operate/prune.sql",
-        "select g.kind, max(g.rev) as floor",
-        "select g.kind, min(g.rev) as floor",
+        "select g.kind, g.departed, max(g.rev) as floor",
+        "select g.kind, g.departed, min(g.rev) as floor",
         "tests/operate/test_prune.py tests/feed/test_cursor.py",
+    ),
+    # Rights, and the feed over HTTP.
+    Mutant(
+        "tombstones of scopes move the floor of all readers",
+        "sql/operate/prune.sql",
+        "select d.kind, d.rev, true from departed d",
+        "select d.kind, d.rev, false from departed d",
+        "tests/feed/test_grants.py",
+    ),
+    Mutant(
+        "a role that a session takes widens its grant",
+        "sql/feed/callers_reading.sql",
+        "login => session_user",
+        "login => publish.caller()",
+        "tests/feed/test_grants.py",
+    ),
+    Mutant(
+        "a stream takes a page older than what the others were told",
+        "harness/pgpublish/serve/stream.py",
+        "if not more and self.upto < subscriber.since and not subscriber.lost:",
+        "if False:",
+        "tests/serve/test_joins.py",
+    ),
+    Mutant(
+        "a long poll takes a page older than what the others were told",
+        "harness/pgpublish/serve/pages.py",
+        "is_behind = body.page.head < subscriber.since",
+        "is_behind = False",
+        "tests/serve/test_joins.py",
+    ),
+    Mutant(
+        "streams go on while the shared read begins again",
+        "harness/pgpublish/serve/hub.py",
+        "            if self.cursor is None:\n",
+        "            if False:\n",
+        "tests/serve/test_joins.py",
+    ),
+    Mutant(
+        "a heartbeat skips what was dropped",
+        "harness/pgpublish/serve/stream.py",
+        "if not (subscriber.waiting or subscriber.slow or subscriber.lost):",
+        "if not subscriber.waiting:",
+        "tests/serve/test_joins.py",
+    ),
+    Mutant(
+        "a busy stream does not look at its token",
+        "harness/pgpublish/serve/stream.py",
+        "            self._transport.write(batch.chunk)\n",
+        "            self._transport.write(batch.chunk)\n            self._looked()\n",
+        "tests/serve/test_stream.py",
+    ),
+    Mutant(
+        "a name that begins with 127. is this machine",
+        "harness/pgpublish/serve/settings.py",
+        'if host == "localhost":',
+        'if host == "localhost" or host.startswith("127."):',
+        "tests/serve/test_refusals.py",
     ),
     # Capture.
     Mutant(
