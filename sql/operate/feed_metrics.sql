@@ -19,4 +19,5 @@ $$;
 comment on function publish.feed_metrics() is
   'What publish_metrics says of pgpublish itself, read with the owner''s rights.';
 revoke all on function publish.feed_metrics() from public;
-grant execute on function publish.feed_metrics() to publish_reader, publish_worker, publish_admin;
+grant execute on function publish.feed_metrics()
+  to publish_reader, publish_worker, publish_admin, publish_server;

@@ -16,4 +16,4 @@ comment on function public.publish_metrics() is
   'snapshot.';
 revoke all on function public.publish_metrics() from public;
 grant execute on function public.publish_metrics()
-  to publish_reader, publish_worker, publish_admin;
+  to publish_reader, publish_worker, publish_admin, publish_server;

@@ -25,4 +25,4 @@ comment on function publish.server_metrics() is
   'Metrics of what others hold in the server, as far as the caller may see them.';
 revoke all on function publish.server_metrics() from public;
 grant execute on function publish.server_metrics()
-  to publish_reader, publish_worker, publish_admin;
+  to publish_reader, publish_worker, publish_admin, publish_server;

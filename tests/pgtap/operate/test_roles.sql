@@ -178,9 +178,9 @@ insert into api values
   ($$select publish_retry()$$,                                '  ka'),
   ($$select publish_forget('note')$$,                         '   a'),
   ($$select publish_depth()$$,                                ' rka'),
-  ($$select publish_metrics()$$,                              ' rka'),
-  ($$select publish.feed_metrics()$$,                         ' rka'),
-  ($$select publish.server_metrics()$$,                       ' rka'),
+  ($$select publish_metrics()$$,                              ' rkas'),
+  ($$select publish.feed_metrics()$$,                         ' rkas'),
+  ($$select publish.server_metrics()$$,                       ' rkas'),
   ($$select publish.latencies()$$,                            ' rka'),
   ($$select publish.overview()$$,                             ' rka'),
   ($$select publish.beat(gen_random_uuid(), '{"name": "n", "kind": "jobs"}', 'd')$$, '  ka'),
@@ -202,7 +202,11 @@ insert into api values
   ($$select publish_serve_page('publish_reader')$$,           '   as'),
   ($$select publish_serve_stream('publish_reader')$$,         '   as'),
   ($$select publish_serve_get('publish_reader', null, 'note', gen_random_uuid())$$, '   as'),
-  ($$select publish_serve_feed()$$,                           '   as');
+  ($$select publish_serve_feed()$$,                           '   as'),
+  ($$select publish_serve_overview('publish_reader')$$,       '   as'),
+  ($$select publish_serve_metrics('publish_reader')$$,        '   as'),
+  ($$select publish.check_metrics('publish_reader', null)$$,  '   as'),
+  ($$select pg_temp.reach('select publish_serve_operate(''none'', ''pause'', ''t'')')$$, '   as');
 grant trigger, select on article to publish_admin;
 select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
   from api a cross join role r;
