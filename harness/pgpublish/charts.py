@@ -1,8 +1,9 @@
-"""Curves as SVG inside a page."""
+"""Curves as data, and as SVG inside a page."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -11,6 +12,7 @@ from pgpublish.figures import rate, seconds, series
 from pgpublish.terminal import printable
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 150, 52, 20
+ANCHORS = ("start", "middle", "middle", "middle", "end")
 
 
 def e(value: object) -> str:
@@ -18,13 +20,34 @@ def e(value: object) -> str:
     return escape(printable(str(value)), quote=True)
 
 
+@dataclass(frozen=True)
+class Chart:
+    """Of WIDTH and HEIGHT. levels: texts at 0, half and the top, with their y. times: texts below,
+    from the left edge to the right. curves: each as runs of points, "x,y x,y …", with gaps between
+    them. base: where the area below the only curve ends; None: p50 and p95, not filled."""
+
+    title: str
+    levels: list[tuple[float, str]]
+    times: list[tuple[float, str]]
+    curves: list[list[str]]
+    base: float | None
+
+
 def charts(found: dict[str, Any]) -> str:
-    made = [
-        chart(f"Changes a second, {name}", found, span, lambda r: r["published"] / r["seconds"])
-        + chart(f"Commit to published, {name}", found, span, p50, p95, unit=seconds)
-        for name, span in (("last hour", "hour"), ("last day", "day"))
+    drawn = [chart for span in ("hour", "day") for chart in of_span(found, span)]
+    return f"<div class=two>{''.join(map(html, drawn))}</div>"
+
+
+def of_span(found: dict[str, Any], span: str) -> list[Chart]:
+    """Of the last hour or day: changes a second, and how long they took."""
+    return [
+        chart(f"Changes a second, last {span}", found, span, changes_a_second),
+        chart(f"Commit to published, last {span}", found, span, p50, p95, unit=seconds),
     ]
-    return f"<div class=two>{''.join(made)}</div>"
+
+
+def changes_a_second(row: dict[str, Any]) -> float:
+    return row["published"] / row["seconds"]  # type: ignore[no-any-return]
 
 
 def p50(row: dict[str, Any]) -> float | None:
@@ -41,7 +64,7 @@ def chart(
     span: str,
     *values: Callable[[dict[str, Any]], float | None],
     unit: Callable[[float | None], str] = rate,
-) -> str:
+) -> Chart:
     """One curve, filled, of what happens (0 where there was no drain); or two, with gaps."""
     step, steps = (10, 360) if span == "hour" else (300, 288)
     history, filled = found[span], len(values) == 1
@@ -54,17 +77,41 @@ def chart(
         rows = [[v or 0.0 for v in rows[0]]]
     most = max((v for row in rows for v in row if v is not None), default=0.0)
     top = nice(most)
-    lines = "".join(
-        f"<path class=grid d='M{LEFT} {y(part, 1):.1f}H{WIDTH}' />"
-        f"<text x={LEFT - 6} y={y(part, 1) + 4:.1f} text-anchor=end>{e(unit(top * part))}</text>"
-        for part in (0, 0.5, 1)
+    return Chart(
+        title,
+        [(y(part, 1), unit(top * part)) for part in (0, 0.5, 1)],
+        times(found["at"], step * steps),
+        [runs(row, top) for row in rows],
+        y(0, top) if filled else None,
     )
-    drawn = "".join(curve(row, top, "b" if n else "a", filled) for n, row in enumerate(rows))
-    key = "" if filled else "<p class=key><i class=ink-a>p50</i> · <i class=ink-b>p95</i></p>"
+
+
+def html(chart: Chart) -> str:
+    lines = "".join(
+        f"<path class=grid d='M{LEFT} {at:.1f}H{WIDTH}' />"
+        f"<text x={LEFT - 6} y={at + 4:.1f} text-anchor=end>{e(text)}</text>"
+        for at, text in chart.levels
+    )
+    drawn = "".join(
+        (
+            f"<polygon class=fill points='{LEFT},{chart.base:.1f} {points}"
+            f" {WIDTH},{chart.base:.1f}' />"
+            if chart.base is not None
+            else ""
+        )
+        + f"<polyline class='curve {'b' if n else 'a'}' stroke-linecap=round points='{points}' />"
+        for n, curve in enumerate(chart.curves)
+        for points in curve
+    )
+    below = "".join(
+        f"<text x={at:.0f} y={HEIGHT - 4} text-anchor={anchor}>{e(text)}</text>"
+        for (at, text), anchor in zip(chart.times, ANCHORS, strict=True)
+    )
+    key = "<p class=key><i class=ink-a>p50</i> · <i class=ink-b>p95</i></p>"
     return (
-        f"<section><h2>{e(title)}</h2>"
-        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='{e(title)}'>{lines}{drawn}"
-        f"{times(found['at'], step * steps)}</svg>{key}</section>"
+        f"<section><h2>{e(chart.title)}</h2>"
+        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='{e(chart.title)}'>{lines}{drawn}"
+        f"{below}</svg>{key if chart.base is None else ''}</section>"
     )
 
 
@@ -86,27 +133,19 @@ def y(value: float, top: float) -> float:
     return 8 + (HEIGHT - BOTTOM - 8) * (1 - value / top)
 
 
-def curve(row: Sequence[float | None], top: float, colour: str, filled: bool) -> str:
-    runs: list[list[str]] = [[]]
+def runs(row: Sequence[float | None], top: float) -> list[str]:
+    found: list[list[str]] = [[]]
     for n, value in enumerate(row):
         if value is None:
-            runs.append([])
+            found.append([])
         else:
-            runs[-1].append(f"{x(n, len(row)):.1f},{y(value, top):.1f}")
-    drawn = ""
-    for run in filter(None, runs):
-        points = " ".join(run if len(run) > 1 else [run[0], run[0]])
-        if filled:
-            base = f"{y(0, top):.1f}"
-            drawn += f"<polygon class=fill points='{LEFT},{base} {points} {WIDTH},{base}' />"
-        drawn += f"<polyline class='curve {colour}' stroke-linecap=round points='{points}' />"
-    return drawn
+            found[-1].append(f"{x(n, len(row)):.1f},{y(value, top):.1f}")
+    return [" ".join(run if len(run) > 1 else [run[0], run[0]]) for run in found if run]
 
 
-def times(until: str, span_s: int) -> str:
+def times(until: str, span_s: int) -> list[tuple[float, str]]:
     end = datetime.fromisoformat(until)
-    return "".join(
-        f"<text x={x(n, 5):.0f} y={HEIGHT - 4} text-anchor={anchor}>"
-        f"{end - timedelta(seconds=span_s * (4 - n) / 4):%H:%M}</text>"
-        for n, anchor in enumerate(("start", "middle", "middle", "middle", "end"))
-    )
+    return [
+        (x(n, len(ANCHORS)), f"{end - timedelta(seconds=span_s * (4 - n) / 4):%H:%M}")
+        for n in range(len(ANCHORS))
+    ]

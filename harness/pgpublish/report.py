@@ -11,7 +11,7 @@ from typing import Any
 
 from pgpublish import __version__
 from pgpublish.charts import charts, e
-from pgpublish.figures import ago, count, rate, seconds, size
+from pgpublish.screens import Card, Cell, Table, cards, tables
 
 STYLE = """
 :root { color-scheme: light dark; --bg: #f6f7f9; --card: #fff; --ink: #1c2330; --soft: #667085;
@@ -60,13 +60,10 @@ def page(found: dict[str, Any], jobs: Sequence[dict[str, Any]], *, head: str = "
             f"<p class=sub>pgpublish {e(__version__)}, {e(f'{now:%Y-%m-%d %H:%M:%S %Z}')}"
             + (", a standby" if found["is_standby"] else "")
             + "</p>",
-            cards(found, now),
+            html_cards(cards(found, now)),
             warnings(found),
             charts(found),
-            kinds(found),
-            subscriptions(found),
-            workers(found, now),
-            job_table(found, jobs, now),
+            *map(html_table, tables(found, jobs)),
         ]
     )
     return (
@@ -77,34 +74,15 @@ def page(found: dict[str, Any], jobs: Sequence[dict[str, Any]], *, head: str = "
     )
 
 
-def cards(found: dict[str, Any], now: datetime) -> str:
-    feed = found["feed"] or {}
-    published = [row for row in found["latency"] if row["step"] == "published"]
-    minute = published[0] if published else {}
-    day = published[-1] if published else {}
-    oldest = max((k["oldest_s"] for k in found["kinds"] if k["oldest_s"] is not None), default=None)
-    shown = [
-        ("head", count(feed.get("head", 0)), ""),
-        ("marks waiting", count(found["depth"]), ""),
-        ("oldest mark", seconds(oldest), late(oldest, 10, 60)),
-        ("changes/s, last minute", rate(minute.get("per_second", 0)), ""),
-        ("published in, p95 of the last minute", seconds(minute.get("p95")), ""),
-        ("published in, p95 of the last day", seconds(day.get("p95")), ""),
-        ("since the last drain", ago(feed.get("last_drain_at"), now), ""),
-        ("outbox, feed", f"{size(found['bytes']['outbox'])}, {size(found['bytes']['feed'])}", ""),
-    ]
+def html_cards(cards: Sequence[Card]) -> str:
     return (
         "<div class=cards>"
         + "".join(
-            f"<div class=card><b class='{colour}'>{e(value)}</b><span>{e(name)}</span></div>"
-            for name, value, colour in shown
+            f"<div class=card><b class='{c.tone}'>{e(c.text)}</b><span>{e(c.name)}</span></div>"
+            for c in cards
         )
         + "</div>"
     )
-
-
-def late(age: float | None, warn: float, bad: float) -> str:
-    return "" if age is None or age < warn else "warn" if age < bad else "bad"
 
 
 def warnings(found: dict[str, Any]) -> str:
@@ -118,137 +96,22 @@ def warnings(found: dict[str, Any]) -> str:
     return f"<section class=needs><h2 class=bad>Needs somebody</h2>{said}</section>"
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """Cells are (HTML, class)."""
-    if not rows:
+def html_table(table: Table) -> str:
+    if not table.rows:
         return ""
     top = "".join(
-        f"<th class='{rows[0][n][1] and 'n' if 'n' in rows[0][n][1].split() else ''}'>{e(h)}"
-        for n, h in enumerate(heads)
+        f"<th class='{'n' if cell.number else ''}'>{e(head)}"
+        for head, cell in zip(table.heads, table.rows[0], strict=True)
     )
-    body = "".join(
-        "<tr>" + "".join(f"<td class='{kind}'>{text}" for text, kind in row) for row in rows
-    )
-    return f"<section><h2>{e(title)}</h2><table><tr>{top}{body}</table></section>"
+    body = "".join("<tr>" + "".join(map(html_cell, row)) for row in table.rows)
+    return f"<section><h2>{e(table.title)}</h2><table><tr>{top}{body}</table></section>"
 
 
-def kinds(found: dict[str, Any]) -> str:
-    return table(
-        "Kinds",
-        ("kind", "view", "waiting", "oldest", "failed", "for later", "walk"),
-        [
-            [
-                (f"<b>{e(k['kind'])}</b>", ""),
-                (e(k["view"] or "payloads"), "soft"),
-                (e(count(k["depth"])), "n"),
-                (e(seconds(k["oldest_s"])), f"n {late(k['oldest_s'], 10, 60)}"),
-                (e(count(k["failed"])), "n bad" if k["failed"] else "n"),
-                (e(count(k["scheduled"])), "n"),
-                (bar(k["walk_marked"], k["walk_estimate"]), ""),
-            ]
-            for k in found["kinds"]
-        ],
-    )
-
-
-def bar(done: Any, total: Any) -> str:
-    if not isinstance(done, int | float):
-        return "<span class=soft>-</span>"
-    if not isinstance(total, int | float) or not total:
-        return e(count(done))
-    part = min(100, round(100 * done / total))
-    return (
-        f"<span class=bar><i style='width:{part}%'></i></span>{e(count(done))} of {e(count(total))}"
-    )
-
-
-STATES = {"active": "good", "resyncing": "good", "paused": "warn"}
-
-
-def subscriptions(found: dict[str, Any]) -> str:
-    day = {
-        row["subscription"]: row
-        for row in found["latency"]
-        if row["step"] == "delivered" and row["span"] == 900
-    }
-    return table(
-        "Subscriptions",
-        (
-            "subscription",
-            "sink",
-            "state",
-            "behind",
-            "oldest",
-            "sent/s",
-            "p95",
-            "retries",
-            "dead",
-            "waits for, last error",
-        ),
-        [
-            [
-                (f"<b>{e(s['name'])}</b>", ""),
-                (e(s["sink"]), "soft"),
-                (e(s["state"]), STATES.get(s["state"], "bad")),
-                (e(count(s["behind"])), "n"),
-                (e(seconds(s["lag_s"])), f"n {late(s['lag_s'], 60, 600)}"),
-                (e(rate(day.get(s["name"], {}).get("per_second", 0))), "n"),
-                (e(seconds(day.get(s["name"], {}).get("p95"))), "n"),
-                (e(count(s["retries"])), "n"),
-                (e(count(s["dead"])), "n bad" if s["dead"] else "n"),
-                (
-                    e(s["waits_for"] or "-")
-                    + (
-                        f"<br><span class=soft>{e(s['last_error'])}</span>"
-                        if s["last_error"]
-                        else ""
-                    ),
-                    "",
-                ),
-            ]
-            for s in found["subscriptions"]
-        ],
-    )
-
-
-def workers(found: dict[str, Any], now: datetime) -> str:
-    return table(
-        "Workers",
-        ("worker", "kind", "doing", "up for", "seen", "version"),
-        [
-            [
-                (f"<b>{e(w['name'])}</b>", ""),
-                (e(w["kind"]), ""),
-                (e(w["doing"]), "good") if w["is_alive"] else ("silent", "bad"),
-                (e(ago(w["since"], now)), "n"),
-                (e(ago(w["seen_at"], now)) + " ago", "n"),
-                (e(w["version"] or "-"), "soft"),
-            ]
-            for w in found["workers"]
-        ],
-    )
-
-
-def job_table(found: dict[str, Any], jobs: Sequence[dict[str, Any]], now: datetime) -> str:
-    running = table(
-        "Running jobs",
-        ("job", "kind", "progress", "for", "worker"),
-        [
-            [
-                (f"<b>{e(j['id'])}</b>", ""),
-                (e(j["kind"]), ""),
-                (bar(j["data"].get("done"), j["data"].get("total")), ""),
-                (e(ago(j["started_at"], now)), "n"),
-                (e(j["worker"] or "-"), "soft"),
-            ]
-            for j in jobs
-        ],
-    )
-    return running + table(
-        "Jobs",
-        ("kind", "status", "jobs"),
-        [
-            [(f"<b>{e(j['kind'])}</b>", ""), (e(j["status"]), ""), (e(count(j["count"])), "n")]
-            for j in found["jobs"]
-        ],
-    )
+def html_cell(cell: Cell) -> str:
+    text = f"<b>{e(cell.text)}</b>" if cell.name else e(cell.text)
+    if cell.part is not None:
+        text = f"<span class=bar><i style='width:{cell.part}%'></i></span>{text}"
+    if cell.below:
+        text += f"<br><span class=soft>{e(cell.below)}</span>"
+    kind = f"{'n ' if cell.number else ''}{cell.tone}".strip()
+    return f"<td class='{kind}'>{text}"
