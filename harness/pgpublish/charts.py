@@ -22,11 +22,13 @@ def e(value: object) -> str:
 
 @dataclass(frozen=True)
 class Chart:
-    """Of WIDTH and HEIGHT. levels: texts at 0, half and the top, with their y. times: texts below,
-    from the left edge to the right. curves: each as runs of points, "x,y x,y …", with gaps between
-    them. base: where the area below the only curve ends; None: p50 and p95, not filled."""
+    """As wide as width, and HEIGHT high. levels: texts at 0, half and the top, with their y. times:
+    texts below, from the left edge to the right. curves: each as runs of points, "x,y x,y …", with
+    gaps between them. base: where the area below the only curve ends; None: p50 and p95, not
+    filled."""
 
     title: str
+    width: int
     levels: list[tuple[float, str]]
     times: list[tuple[float, str]]
     curves: list[list[str]]
@@ -38,11 +40,11 @@ def charts(found: dict[str, Any]) -> str:
     return f"<div class=two>{''.join(map(html, drawn))}</div>"
 
 
-def of_span(found: dict[str, Any], span: str) -> list[Chart]:
+def of_span(found: dict[str, Any], span: str, width: int = WIDTH) -> list[Chart]:
     """Of the last hour or day: changes a second, and how long they took."""
     return [
-        chart(f"Changes a second, last {span}", found, span, changes_a_second),
-        chart(f"Commit to published, last {span}", found, span, p50, p95, unit=seconds),
+        chart(f"Changes a second, last {span}", found, span, width, changes_a_second),
+        chart(f"Commit to published, last {span}", found, span, width, p50, p95, unit=seconds),
     ]
 
 
@@ -62,6 +64,7 @@ def chart(
     title: str,
     found: dict[str, Any],
     span: str,
+    width: int,
     *values: Callable[[dict[str, Any]], float | None],
     unit: Callable[[float | None], str] = rate,
 ) -> Chart:
@@ -79,23 +82,24 @@ def chart(
     top = nice(most)
     return Chart(
         title,
+        width,
         [(y(part, 1), unit(top * part)) for part in (0, 0.5, 1)],
-        times(found["at"], step * steps),
-        [runs(row, top) for row in rows],
+        times(found["at"], step * steps, width),
+        [runs(row, top, width) for row in rows],
         y(0, top) if filled else None,
     )
 
 
 def html(chart: Chart) -> str:
     lines = "".join(
-        f"<path class=grid d='M{LEFT} {at:.1f}H{WIDTH}' />"
+        f"<path class=grid d='M{LEFT} {at:.1f}H{chart.width}' />"
         f"<text x={LEFT - 6} y={at + 4:.1f} text-anchor=end>{e(text)}</text>"
         for at, text in chart.levels
     )
     drawn = "".join(
         (
             f"<polygon class=fill points='{LEFT},{chart.base:.1f} {points}"
-            f" {WIDTH},{chart.base:.1f}' />"
+            f" {chart.width},{chart.base:.1f}' />"
             if chart.base is not None
             else ""
         )
@@ -110,8 +114,8 @@ def html(chart: Chart) -> str:
     key = "<p class=key><i class=ink-a>p50</i> · <i class=ink-b>p95</i></p>"
     return (
         f"<section><h2>{e(chart.title)}</h2>"
-        f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role=img aria-label='{e(chart.title)}'>{lines}{drawn}"
-        f"{below}</svg>{key if chart.base is None else ''}</section>"
+        f"<svg viewBox='0 0 {chart.width} {HEIGHT}' role=img aria-label='{e(chart.title)}'>"
+        f"{lines}{drawn}{below}</svg>{key if chart.base is None else ''}</section>"
     )
 
 
@@ -125,27 +129,27 @@ def nice(most: float) -> float:
     return next(power * n for n in (1, 2, 5, 10) if power * n >= most * 0.999)
 
 
-def x(n: int, steps: int) -> float:
-    return LEFT + (WIDTH - LEFT) * n / max(1, steps - 1)
+def x(n: int, steps: int, width: int) -> float:
+    return LEFT + (width - LEFT) * n / max(1, steps - 1)
 
 
 def y(value: float, top: float) -> float:
     return 8 + (HEIGHT - BOTTOM - 8) * (1 - value / top)
 
 
-def runs(row: Sequence[float | None], top: float) -> list[str]:
+def runs(row: Sequence[float | None], top: float, width: int) -> list[str]:
     found: list[list[str]] = [[]]
     for n, value in enumerate(row):
         if value is None:
             found.append([])
         else:
-            found[-1].append(f"{x(n, len(row)):.1f},{y(value, top):.1f}")
+            found[-1].append(f"{x(n, len(row), width):.1f},{y(value, top):.1f}")
     return [" ".join(run if len(run) > 1 else [run[0], run[0]]) for run in found if run]
 
 
-def times(until: str, span_s: int) -> list[tuple[float, str]]:
+def times(until: str, span_s: int, width: int) -> list[tuple[float, str]]:
     end = datetime.fromisoformat(until)
     return [
-        (x(n, len(ANCHORS)), f"{end - timedelta(seconds=span_s * (4 - n) / 4):%H:%M}")
+        (x(n, len(ANCHORS), width), f"{end - timedelta(seconds=span_s * (4 - n) / 4):%H:%M}")
         for n in range(len(ANCHORS))
     ]

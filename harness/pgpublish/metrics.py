@@ -7,6 +7,7 @@ from contextlib import suppress
 from threading import Lock
 
 from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import Collector
@@ -37,6 +38,11 @@ def families(rows: list[Row]) -> list[Metric]:
     return list(found.values())
 
 
+def answered(rows: list[Row]) -> list[Metric]:
+    """rows: none if the database did not answer."""
+    return families([*rows, ("pgpublish_up", "gauge", {}, float(bool(rows)), UP)])
+
+
 class Scrape(Collector):
     """Asks the database at each scrape, one at a time, on a connection that is kept. Without an
     answer pgpublish_up is 0, and nothing else is told."""
@@ -57,7 +63,7 @@ class Scrape(Collector):
                 self._warn(f"no metrics: {error.message}")
                 self.close()
                 rows = []
-        yield from families([*rows, ("pgpublish_up", "gauge", {}, float(bool(rows)), UP)])
+        yield from answered(rows)
 
     def close(self) -> None:
         if self._conn is not None:
@@ -75,17 +81,29 @@ def registry(collector: Collector) -> CollectorRegistry:
     return found
 
 
-class _Rows(Collector):
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
+class _Metrics(Collector):
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        yield from families(self._rows)
+        yield from self._metrics
 
 
 def openmetrics(rows: list[Row]) -> str:
-    text: bytes = generate_latest(registry(_Rows(rows)))  # type: ignore[no-untyped-call]
+    metrics = registry(_Metrics(families(rows)))
+    text: bytes = generate_latest(metrics)  # type: ignore[no-untyped-call]
     return text.decode()
+
+
+def scraped(rows: list[Row], accept: str) -> tuple[bytes, str]:
+    """What serve() answers to a scrape with this header Accept: text, and its type."""
+    metrics = registry(_Metrics(answered(rows)))
+    try:
+        encode, kind = choose_encoder(accept)
+        return encode(metrics), kind
+    except (TypeError, ValueError):  # it asks for a version that is none
+        encode, kind = choose_encoder("")
+        return encode(metrics), kind
 
 
 def serve(host: str, port: int, scrape: Scrape) -> Callable[[], None]:

@@ -211,7 +211,7 @@ def running(jobs: Iterable[dict[str, Any]], now: datetime) -> Table:
 
 
 def stopped(jobs: Iterable[dict[str, Any]]) -> Table:
-    """Jobs that failed: ignored ones are not tried again by themselves."""
+    """Jobs that failed; ignored ones are not tried again by themselves."""
     return Table(
         "stopped",
         "Failed jobs",
@@ -220,10 +220,7 @@ def stopped(jobs: Iterable[dict[str, Any]]) -> Table:
             (
                 name(j["id"]),
                 Cell(j["kind"]),
-                Cell(
-                    "given up" if j["status"] == "ignored" else "will be retried",
-                    "bad" if j["status"] == "ignored" else "warn",
-                ),
+                Cell(j["status"], "bad" if j["status"] == "ignored" else "warn"),
                 number(count(j["attempts"])),
                 Cell(j["error"] or "-", below=j["message"] or ""),
             )

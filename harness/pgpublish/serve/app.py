@@ -22,6 +22,7 @@ from pgpublish.errors import BadArgument, ConnectionFailed
 from pgpublish.serve import openapi
 from pgpublish.serve.auth import Auth
 from pgpublish.serve.hub import Hub, cancelled
+from pgpublish.serve.now import Now
 from pgpublish.serve.pages import Asked, Pages
 from pgpublish.serve.problem import HANDLERS, Busy, problem
 from pgpublish.serve.rights import Rights
@@ -45,6 +46,7 @@ class Server:
         self.auth = Auth(self.store, settings)
         self.rights = Rights(self.store, settings.recheck)
         self.pages = Pages(self.store, self.hub, self.rights, settings)
+        self.now = Now(self.auth, self.rights, self.store, settings)
         self.parts: Shared[Part] = Shared()
         self.streams = 0
 
@@ -187,6 +189,7 @@ def app(url: str | None = None, settings: Settings | None = None) -> Starlette:
         Route("/openapi.json", server.described),
         Route("/healthz", server.alive),
         Route("/readyz", server.ready),
+        *server.now.routes(),
     ]
     made = Starlette(
         routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=server.running

@@ -115,7 +115,7 @@ class Pages:
         if body.tag in _tags(request.headers.get("if-none-match", "")):
             return Response(None, 304, headers)
         content = body.plain
-        if len(content) >= COMPRESSED_FROM and _takes_gzip(
+        if len(content) >= COMPRESSED_FROM and takes_gzip(
             request.headers.get("accept-encoding", "")
         ):
             content = await body.zipped()
@@ -145,7 +145,7 @@ def _tags(header: str) -> set[str]:
     return {tag.strip() for tag in header.split(",")}
 
 
-def _takes_gzip(header: str) -> bool:
+def takes_gzip(header: str) -> bool:
     for part in header.lower().split(","):
         coding, _, parameters = part.partition(";")
         if coding.strip() in ("gzip", "*"):

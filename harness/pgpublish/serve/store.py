@@ -152,6 +152,29 @@ class Store:
         text: str | None = row[0]
         return text
 
+    async def overview(self, role: str, scope: str | None, operations: bool) -> dict[str, Any]:
+        """What this reader sees of what happens now; operations: it may ask for them."""
+        (row,) = await self._rows(
+            "select public.publish_serve_overview(%s::name, %s::text, %s::boolean)",
+            role,
+            scope,
+            operations,
+        )
+        found: dict[str, Any] = row[0]
+        return found
+
+    async def metrics(self, role: str, scope: str | None) -> list[Row]:
+        return await self._rows(
+            "select * from public.publish_serve_metrics(%s::name, %s::text)", role, scope
+        )
+
+    async def operate(self, token: str, action: str, name: str) -> int:
+        """How many it was done for."""
+        (row,) = await self._rows(
+            "select public.publish_serve_operate(%s::text, %s::text, %s::text)", token, action, name
+        )
+        return int(row[0])
+
     async def head(self) -> int:
         (row,) = await self._rows("select public.publish_head()")
         return int(row[0])
