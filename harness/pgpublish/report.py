@@ -15,7 +15,7 @@ from pgpublish.screens import Card, Cell, Table, cards, tables
 
 STYLE = """
 :root { color-scheme: light dark; --bg: #f6f7f9; --card: #fff; --ink: #1c2330; --soft: #667085;
-  --line: #e2e6ec; --good: #18794e; --warn: #a15c00; --bad: #c4320a; --a: #3358d4; --b: #0d8a9e; }
+  --line: #e2e6ec; --good: #18794e; --warn: #a15c00; --bad: #c4320a; --a: #3358d4; --b: #0b7687; }
 @media (prefers-color-scheme: dark) { :root { --bg: #101318; --card: #181d25; --ink: #e6e9ef;
   --soft: #97a1b3; --line: #2a313d; --good: #4cc38a; --warn: #f1a10d; --bad: #ff8b6b;
   --a: #8da4ef; --b: #4ccce6; } }

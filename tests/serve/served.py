@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 from helpers import Connection, drain_all, enqueue
+from node import SOURCE, install, run
 from serving import Serving, serving
 
 from pgpublish.embedded import Cluster
+
+
+@pytest.fixture(scope="session")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The JavaScript client, built in a folder of its own."""
+    folder = tmp_path_factory.mktemp("client") / "js"
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    install(folder)
+    run(folder, "npm", "run", "--silent", "build")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def packed(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What npm would publish of it."""
+    folder = tmp_path_factory.mktemp("packed")
+    run(client, "npm", "pack", "--silent", "--ignore-scripts", f"--pack-destination={folder}")
+    (archive,) = folder.glob("*.tgz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "package"
 
 
 @pytest.fixture

@@ -13,44 +13,33 @@ from typing import Any
 
 import pytest
 from helpers import PATIENCE, head, one, until
+from node import SOURCE, install, run
 from serving import Serving, serving
 
 pytest_plugins = ["served"]
 
-SOURCE = Path(__file__).parents[2] / "clients/js"
 RECIPES = Path(__file__).parents[2] / "examples/recipes"
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client, built in a folder of its own."""
-    folder = tmp_path_factory.mktemp("client") / "js"
-    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
-    run(folder, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--silent")
-    run(folder, "npm", "run", "--silent", "build")
-    return folder
-
-
-def run(folder: Path, *command: str, patience: float = 100) -> str:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=patience, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_its_own_tests_pass(client: Path) -> None:
     assert "# fail 0" in run(client, "npm", "test", "--silent")
 
 
-def test_the_package_holds_code_and_types_and_nothing_else(client: Path) -> None:
-    (packed,) = json.loads(run(client, "npm", "pack", "--dry-run", "--json", "--ignore-scripts"))
-    names = {Path(file["path"]) for file in packed["files"]}
+def test_the_package_holds_code_and_types_and_nothing_else(packed: Path) -> None:
+    names = {path.relative_to(packed) for path in packed.rglob("*") if path.is_file()}
     assert {Path("package.json"), Path("README.md"), Path("dist/index.js")} <= names
     assert {name.parts[0] for name in names} == {"package.json", "README.md", "dist"}
     assert {name.with_suffix("").with_suffix("") for name in names if name.suffix == ".ts"} == {
         name.with_suffix("") for name in names if name.suffix == ".js"
     }
+
+
+def test_the_package_works_where_it_is_installed(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules/pgpublish").symlink_to(packed)
+    code = "import * as all from 'pgpublish'; console.log(Object.keys(all).sort().join())"
+    said = run(tmp_path, "node", "--input-type=module", "--eval", code)
+    assert said == "FeedError,Mirror,ResetError,changes,events,indexedDb,mirror\n"
 
 
 class Held:
@@ -126,13 +115,11 @@ def test_a_mirror_of_a_tenant_loses_what_leaves_it(url, orders, put, hold):
 
 
 @pytest.fixture(scope="module")
-def installed(client: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package as it is published, and what the examples use it with."""
-    packed = run(client, "npm", "pack", "--silent", "--ignore-scripts").strip()
     folder = tmp_path_factory.mktemp("installed")
     (folder / "package.json").write_text('{"type": "module"}')
-    run(folder, "npm", "install", "--no-audit", "--no-fund", "--prefer-offline", "--silent",
-        str(client / packed), "minisearch@7", "react@19", "react-test-renderer@19")  # fmt: skip
+    install(folder, str(packed), "minisearch@7", "react@19", "react-test-renderer@19")
     return folder
 
 

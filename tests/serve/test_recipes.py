@@ -24,7 +24,7 @@ from django.http import HttpResponse
 from django.urls import path
 from helpers import PATIENCE, one, until
 from serving import Serving, free_port, serving
-from test_js_client import RECIPES, run
+from node import run
 from test_stream import payloads
 
 pytest_plugins = ["served"]

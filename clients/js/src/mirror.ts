@@ -74,11 +74,14 @@ export class Mirror<T = unknown> {
     // After a reset the old state is shown until the new one is whole.
     let next: Map<string, Change<T>> | null = null;
     let unsaved = new Map<string, Change<T>>();
+    let place: string | undefined;
     const options = { ...this.options, cursor: saved?.cursor ?? null, signal: this.stop.signal };
     for await (const event of events<T>(this.url, options)) {
+      place = event.cursor ?? place;
       if (event.type === "reset") {
         next = new Map();
         unsaved = new Map();
+        place = undefined;
       } else if (event.type === "change") {
         this.apply(next ?? this.held, event.change);
         unsaved.set(event.change.pub_id, event.change);
@@ -93,8 +96,10 @@ export class Mirror<T = unknown> {
         }
         live();
       }
-      if (event.cursor !== undefined && next === null) {
-        await this.options.storage?.save(event.cursor, [...unsaved.values()]);
+      // What followed a reset is kept at once, not with the next cursor.
+      const ends = event.cursor !== undefined || event.type === "live";
+      if (ends && place !== undefined && next === null) {
+        await this.options.storage?.save(place, [...unsaved.values()]);
         unsaved = new Map();
       }
     }

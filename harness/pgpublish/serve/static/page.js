@@ -460,7 +460,9 @@ $("token-no").addEventListener("click", () => $("token").close());
 $("token-forget").addEventListener("click", () => useToken(""));
 $("token-yes").addEventListener("click", () => useToken($("token-text").value.trim()));
 $("token-text").addEventListener("keydown", (event) => {
-  if (event.key === "Enter") useToken($("token-text").value.trim());
+  if (event.key !== "Enter") return;
+  event.preventDefault(); // or it would also press the button that gets the focus back
+  useToken($("token-text").value.trim());
 });
 
 $("freeze").addEventListener("click", () => {
