@@ -10,7 +10,7 @@ SMOKE := tests/pgtap tests/test_torture.py tests/feed/test_crash.py \
   docs format clean
 
 demo: .venv/demo
-	$(BIN)/pgpublish demo
+	$(BIN)/pgpublish demo $(ARGS)
 
 test: lint pytest smoke
 

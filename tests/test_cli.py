@@ -13,11 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 import servers
 from click.testing import CliRunner, Result
 from conftest import Background, Connect, Connection
+from helpers import until
 
 from pgpublish import cli
 from pgpublish.embedded import Cluster
@@ -284,12 +286,53 @@ def test_the_loop_goes_on_after_its_connection_was_killed(
     assert "Traceback" not in errors
 
 
-def test_the_demo_ends_by_itself_and_runs_twice() -> None:
+def test_the_demo_ends_by_itself_and_runs_again_to_be_watched() -> None:
     # Not tmp_path: as root, the server's user could not enter it.
     with tempfile.TemporaryDirectory(prefix="pgpublish-demo-") as folder:
         Path(folder).chmod(0o755)
-        for _ in range(2):
-            run_demo(Path(folder) / "kept")
+        run_demo(Path(folder) / "kept")
+        watch_demo(Path(folder) / "kept")
+
+
+def watch_demo(keep: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pgpublish", "demo", "--keep", str(keep), "--serve"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as demo:  # fmt: skip
+        try:
+            assert demo.stdout is not None
+            said = ""
+            while not (found := re.search(r"(http://\S+).*this token: (\S+)\n", said, re.S)):
+                line = demo.stdout.readline()
+                assert line, said
+                said += line
+            address, token = found.groups()
+            headers = {"Authorization": f"Bearer {token}"}
+            until(lambda: answers(address))
+            now = httpx.get(f"{address}now", headers=headers).json()
+            assert "kinds" in {table["name"] for table in now["tables"]}
+            with httpx.stream("GET", f"{address}stream?cursor={now['recent']}", timeout=30) as got:
+                seen = iter(got.iter_lines())
+                assert next(line for line in seen if line == "event: live")
+                changed = json.loads(
+                    next(s for s in seen if '"payload"' in s).removeprefix("data: ")
+                )
+            assert (changed["kind"], changed["payload"]["icao"]) == ("airport", changed["key"])
+            asked = {"action": "pause", "name": "demo"}
+            assert httpx.post(f"{address}operate", headers=headers, json=asked).status_code == 200
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(30) == 0
+            assert demo.stderr is not None
+            assert "Traceback" not in demo.stderr.read()
+        finally:
+            demo.kill()
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def run_demo(keep: Path) -> None:
@@ -306,6 +349,7 @@ def run_demo(keep: Path) -> None:
     assert 60 <= figures["done"] < figures["countries"] == figures["different"]
     assert re.search(r"it has (\d+) of \1\.", result.stdout)
     assert "pgpublish migrate" in result.stdout
+    assert "pgpublish demo --serve" in result.stdout.splitlines()[-1]
 
 
 def facts(output: str) -> dict[str, int]:

@@ -23,11 +23,13 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.urls import path
 from helpers import PATIENCE, one, until
-from serving import Serving, free_port, serving
 from node import run
+from serving import Serving, free_port, serving
 from test_stream import payloads
 
 pytest_plugins = ["served"]
+
+RECIPES = Path(__file__).parents[2] / "examples/recipes"
 urlpatterns = [path("hello", lambda _: HttpResponse('{"hello": "world"}'))]
 
 

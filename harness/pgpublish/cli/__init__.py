@@ -216,7 +216,10 @@ def drain(
     metavar="DIR",
     help="Keep the server's data in DIR, to look around afterwards.",
 )
-def demo(keep: Path | None) -> None:
+@click.option(
+    "--serve", is_flag=True, help="Then show a page with airports changing, until Ctrl-C."
+)
+def demo(keep: Path | None, serve: bool) -> None:
     """Show everything on an embedded server with real airports.
 
     Publishes 28,000 airports, edits some, and shows what arrives.
@@ -224,7 +227,7 @@ def demo(keep: Path | None) -> None:
     from pgpublish import demo as script
 
     try:
-        script.run(keep)
+        script.run(keep, serve=serve)
     except MissingPart as error:
         error.hint = "pip install 'pgpublish[demo]'"  # with all that it needs, at once
         raise

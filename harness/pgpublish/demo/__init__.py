@@ -24,7 +24,7 @@ from pgpublish import (
     walk,
 )
 from pgpublish.database import Connection, connect
-from pgpublish.demo import delivery, jobs
+from pgpublish.demo import delivery, jobs, live
 from pgpublish.errors import MissingPart
 from pgpublish.feed import Change, follow
 
@@ -154,8 +154,13 @@ def load(conn: Connection) -> int:
     return len(airports)
 
 
-def run(keep: Path | None = None, say: Callable[[str], None] = click.echo) -> None:
-    """The whole demo on an embedded server. Raises MissingPart, PublishError."""
+def run(
+    keep: Path | None = None, say: Callable[[str], None] = click.echo, *, serve: bool = False
+) -> None:
+    """The whole demo on an embedded server; serve: then a page, until SIGINT.
+
+    Raises MissingPart, PublishError.
+    """
     say("Starting an embedded PostgreSQL …")
     with embedded.server(keep) as cluster:
         admin_url = cluster.url()
@@ -172,6 +177,9 @@ def run(keep: Path | None = None, say: Callable[[str], None] = click.echo) -> No
                 play(conn, viewer, say)
             finally:
                 viewer.end()
+        if serve:
+            live.play(cluster.url("airports"), say)
+            return
         kept = f"The server's data is in {keep}.\n" if keep else ""
     say(f"""
 {kept}Now with your own database, which needs no extension and no superuser:
@@ -185,7 +193,9 @@ def run(keep: Path | None = None, say: Callable[[str], None] = click.echo) -> No
     pgpublish audit                # is every table that the view reads captured?
     pgpublish drain &              # publishes, until you stop it
     pgpublish backfill thing       # what exists already
-    pgpublish changes --follow     # in another terminal""")
+    pgpublish changes --follow     # in another terminal
+
+To watch airports change in a browser: pgpublish demo --serve (here: make demo ARGS=--serve)""")
 
 
 def play(conn: Connection, viewer: Viewer, say: Callable[[str], None]) -> None:

@@ -121,16 +121,21 @@ def state(conn: Connection) -> tuple[int, int, int]:
     return behind, retries, dead
 
 
+def subscribe(conn: Connection, receiver: Receiver) -> None:
+    """From now on, or as before where there is such a subscription."""
+    options = {"url": f"http://127.0.0.1:{receiver.port}/", "allow_private": True}
+    call(
+        conn,
+        "select public.publish_subscribe('demo', 'webhook', %s,"
+        " from_rev => public.publish_head(), max_attempts => 8, backoff_min => '1 ms',"
+        " backoff_max => '50 ms')",
+        json.dumps(options),
+    )
+
+
 def play(conn: Connection, url: str, say: Callable[[str], None]) -> None:
     with receiving() as receiver, connect(url) as watcher:
-        options = {"url": f"http://127.0.0.1:{receiver.port}/", "allow_private": True}
-        call(
-            conn,
-            "select public.publish_subscribe('demo', 'webhook', %s,"
-            " from_rev => public.publish_head(), max_attempts => 8, backoff_min => '1 ms',"
-            " backoff_max => '50 ms')",
-            json.dumps(options),
-        )
+        subscribe(conn, receiver)
         conn.execute(RAISE)
         published = sum(d.published for d in drain.drain_all(conn))
         say(
