@@ -12,7 +12,7 @@ as $$
 declare
   v_reading publish.reading := publish.narrow(
     publish.reading_for(publish_serve_overview.role, publish_serve_overview.scope), null);
-  v_found jsonb := publish.overview();
+  v_found jsonb := publish.overview_now();
   v_head bigint := coalesce((v_found -> 'feed' ->> 'head')::bigint, 0);
   v_since bigint := greatest(v_head - 200, publish.floor_of(v_reading.kinds), 0);
 begin
@@ -30,7 +30,7 @@ begin
   end if;
   return jsonb_build_object(
     'operations', false, 'may', '{}'::text[], 'at', v_found -> 'at', 'recent', v_found -> 'recent',
-    'hour', v_found -> 'hour', 'day', v_found -> 'day', 'is_standby', v_found -> 'is_standby',
+    'is_standby', v_found -> 'is_standby',
     'feed', jsonb_build_object('head', v_head,
                                'last_drain_at', v_found -> 'feed' -> 'last_drain_at'),
     'latency', (
@@ -47,9 +47,9 @@ end
 $$;
 comment on function public.publish_serve_overview(name, text, boolean) is
   'What the page of pgpublish serve shows to a reader. Who may see operations and asks for them: '
-  'publish.overview(), running and stopped jobs if its role may call publish_jobs, and may, what '
-  'it may do. Others: head, rate, latency, and the kinds that they read. recent: a cursor of some '
-  'changes ago. Errors: PT403 nothing is granted to the role.';
+  'publish.overview() without its history, running and stopped jobs if its role may call '
+  'publish_jobs, and may, what it may do. Others: head, rate, latency, and the kinds that they '
+  'read. recent: a cursor of some changes ago. Errors: PT403 nothing is granted to the role.';
 revoke all on function public.publish_serve_overview(name, text, boolean) from public;
 grant execute on function public.publish_serve_overview(name, text, boolean)
   to publish_server, publish_admin;

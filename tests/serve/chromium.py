@@ -89,8 +89,7 @@ class Browser:
         self.pages[page.session] = page
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.ask(f"{domain}.enable")
-        page.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                 deviceScaleFactor=1, mobile=width < 500)  # fmt: skip
+        page.resize(width, height)
         page.media(dark=dark)
         try:
             yield page
@@ -121,6 +120,10 @@ class Page:
             {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"},
         ]
         self.ask("Emulation.setEmulatedMedia", features=features)
+
+    def resize(self, width: int, height: int = 1000) -> None:
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                 deviceScaleFactor=1, mobile=width < 500)  # fmt: skip
 
     def open(self, url: str) -> None:
         self.ask("Page.navigate", url=url)

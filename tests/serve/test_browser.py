@@ -89,7 +89,7 @@ def test_changes_arrive_without_a_reload_and_tell_the_difference(url, ops, put, 
         page.until(has("two"))
         (line, *_) = shown(page)
         assert line.startswith("changed note ")
-        assert "title was one is now two" in line
+        assert "title was one → is now two" in line
         assert "size.h5" in line.replace(" ", "")
         assert "size.w" not in line
         put("note", "a", None)
@@ -134,8 +134,8 @@ def test_it_goes_on_after_the_server_was_away(url, ops, put, chromium):
             page.until(has("after"))
         assert page.run("window.marker") == 1
         newest, middle, *_ = shown(page)
-        assert "was away is now after" in newest
-        assert "was before is now away" in middle
+        assert "was away → is now after" in newest
+        assert "was before → is now away" in middle
 
 
 def test_a_reset_begins_the_list_again(url, ops, put, chromium):
@@ -318,11 +318,20 @@ VIOLATIONS = """axe.run(document, {resultTypes: ['violations']}).then(found =>
     node.any.map(check => check.message)).slice(0, 3)]))"""
 
 
+STICK_OUT = """[...document.querySelectorAll('main section *')].filter(one =>
+  one.getBoundingClientRect().right > one.closest('section').getBoundingClientRect().right
+  && getComputedStyle(one).clipPath === 'none').map(one => one.outerHTML.slice(0, 90))"""
+
+
 @pytest.mark.parametrize(
     ("width", "dark"), [(1400, False), (1400, True), (390, False), (390, True)]
 )
 def test_it_is_accessible_and_fits(url, ops, put, chromium, axe, width, dark):
     put("note", "a", '{"v": "a long word ' + "x" * 300 + '", "w": 1}')
+    ops.execute(
+        "select publish_subscribe('search-of-the-shop', 'webhook', '{\"url\": \"https://a.example/\"}'),"
+        " publish.report_fault('search-of-the-shop', 'the certificate of a.example has expired')"
+    )
     put("note", "a", '{"v": "other"}')
     with serving(url, local_only=True) as server, chromium.page(width=width, dark=dark) as page:
         page.media(dark=dark, still=True)
@@ -336,7 +345,10 @@ def test_it_is_accessible_and_fits(url, ops, put, chromium, axe, width, dark):
             page.run(f"document.querySelector('{opener}').click()")
             assert page.run(VIOLATIONS) == []
             page.press("Escape", 27)
-        assert page.run("document.documentElement.scrollWidth") <= width
+        for wide in (width, 320, 700, 900, 1090, 1280, 1800):
+            page.resize(wide)
+            assert page.run("document.documentElement.scrollWidth") <= wide
+            assert page.run(STICK_OUT) == [], wide
         assert page.run("getComputedStyle(document.querySelector('#list > li')).animationName") \
             == "none"  # fmt: skip
         roles = page.run("['header', 'main', 'footer', 'h1'].map("

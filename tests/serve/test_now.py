@@ -105,7 +105,8 @@ def test_who_comes_without_a_token_from_anywhere_sees_the_feed_only(url, ops):
 
 def test_a_token_shows_what_its_role_sees(url, ops):
     with serving(url, public=None) as server:
-        assert server.get("/now").status_code == 401
+        for path in ("/now", "/now/curves"):
+            assert server.get(path).status_code == 401
         web = Serving(server.port, token=token(ops, "web")).get("/now")
         assert (names(web), web.json()["kinds"]) == ({"kinds"}, ["note"])
         tenant = Serving(server.port, token=token(ops, "ops", "acme")).get("/now")
@@ -136,10 +137,11 @@ def test_many_readers_cost_one_read_a_second(url, ops):
     with serving(url, local_only=True) as server, ThreadPoolExecutor(20) as pool, \
             httpx.Client(base_url=server.url) as client:  # fmt: skip
         began = time.monotonic()
-        answers = list(pool.map(lambda n: client.get(f"/now{'?charts=1' * (n % 2)}"), range(300)))
+        answers = list(pool.map(lambda n: client.get(f"/now{'/curves' * (n % 2)}"), range(300)))
         seconds = time.monotonic() - began
         assert {answer.status_code for answer in answers} == {200}
         assert 1 <= server.feed.now.looks.asked <= seconds + 1
+        assert server.feed.now.histories.asked == 1
 
 
 def test_a_scope_that_a_role_does_not_have_is_not_answered_from_what_another_saw(url, ops):

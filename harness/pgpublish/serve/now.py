@@ -23,11 +23,12 @@ from pgpublish.serve.rights import Rights
 from pgpublish.serve.settings import Settings
 from pgpublish.serve.shared import Shared
 from pgpublish.serve.store import Store
-from pgpublish.serve.view import view
+from pgpublish.serve.view import curves, view
 
 log = logging.getLogger("pgpublish.serve")
 
 KEEP_S = 1.0
+KEEP_CURVES_S = 10.0  # a step of theirs
 LARGEST_BODY = 4 << 10
 BODY_TIME_S = 10.0
 HEADERS = {
@@ -49,17 +50,9 @@ class Body:
     zipped: bytes
 
     @staticmethod
-    def of(found: dict[str, Any]) -> Body:
+    def of(found: Any) -> Body:
         plain = json.dumps(found, separators=(",", ":")).encode()
         return Body(plain, gzip.compress(plain, 5, mtime=0))
-
-
-@dataclass(frozen=True)
-class Look:
-    """One read, with and without curves."""
-
-    short: Body
-    whole: Body
 
 
 class Now:
@@ -70,13 +63,15 @@ class Now:
         self.rights = rights
         self.store = store
         self.settings = settings
-        self.looks: Shared[Look] = Shared(KEEP_S, 1000)
+        self.looks: Shared[Body] = Shared(KEEP_S, 1000)
+        self.histories: Shared[Body] = Shared(KEEP_CURVES_S)
         self.scrapes: Shared[list[Any]] = Shared(KEEP_S, 1000)
 
     def routes(self) -> list[Route]:
         return [
             *map(_file, ("page.html", "page.css", "page.js", "icon.svg")),
             Route("/now", self.now),
+            Route("/now/curves", self.curves),
             Route("/metrics", self.metrics),
             Route("/operate", self.operate, methods=["POST"]),
         ]
@@ -87,19 +82,23 @@ class Now:
         operations = self._asks_for_operations(reader)
         acts = reader.token is not None and not self.auth.is_signed(reader.token)
 
-        async def look() -> Look:
-            found = await self.store.overview(reader.role, reader.scope, operations)
-            return Look(*(Body.of(view(found, acts=acts, curves=c)) for c in (False, True)))
+        async def look() -> Body:
+            return Body.of(
+                view(await self.store.overview(reader.role, reader.scope, operations), acts)
+            )
 
         key = (reader.role, reader.scope is None, operations, acts)
-        looked = await self.looks.get(key, look)
-        body = looked.whole if "charts" in request.query_params else looked.short
-        headers = {"Cache-Control": "no-store", "Vary": "Authorization, Accept-Encoding"}
-        content = body.plain
-        if takes_gzip(request.headers.get("accept-encoding", "")):
-            content = body.zipped
-            headers["Content-Encoding"] = "gzip"
-        return Response(content, 200, headers, media_type="application/json")
+        return _json(request, await self.looks.get(key, look))
+
+    async def curves(self, request: Request) -> Response:
+        """The same for all."""
+        reader = await self.auth.reader(request)
+        await self.rights.filter(reader, None)
+
+        async def look() -> Body:
+            return Body.of(curves(await self.store.history()))
+
+        return _json(request, await self.histories.get(None, look))
 
     def _asks_for_operations(self, reader: Reader) -> bool:
         """Not who comes from anywhere without a token, whatever its role may see."""
@@ -137,6 +136,15 @@ class Now:
         done = await self.store.operate(reader.token, action, name)
         log.info("%s %r, by a token of role %r", action, name, reader.role)
         return JSONResponse({"done": done}, headers={"Cache-Control": "no-store"})
+
+
+def _json(request: Request, body: Body) -> Response:
+    headers = {"Cache-Control": "no-store", "Vary": "Authorization, Accept-Encoding"}
+    content = body.plain
+    if takes_gzip(request.headers.get("accept-encoding", "")):
+        content = body.zipped
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, 200, headers, media_type="application/json")
 
 
 def _needs_token() -> BadToken:

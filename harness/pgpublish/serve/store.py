@@ -163,6 +163,11 @@ class Store:
         found: dict[str, Any] = row[0]
         return found
 
+    async def history(self) -> dict[str, Any]:
+        (row,) = await self._rows("select public.publish_serve_history()")
+        found: dict[str, Any] = row[0]
+        return found
+
     async def metrics(self, role: str, scope: str | None) -> list[Row]:
         return await self._rows(
             "select * from public.publish_serve_metrics(%s::name, %s::text)", role, scope

@@ -22,7 +22,7 @@ class Action:
     ask: str
 
 
-def view(found: dict[str, Any], *, acts: bool, curves: bool) -> dict[str, Any]:
+def view(found: dict[str, Any], acts: bool) -> dict[str, Any]:
     """found: of publish_serve_overview. acts: the reader has a token that may act."""
     now = datetime.fromisoformat(found["at"])
     may = set(found["may"]) if acts else set()
@@ -40,9 +40,6 @@ def view(found: dict[str, Any], *, acts: bool, curves: bool) -> dict[str, Any]:
         "cards": [asdict(card) for card in screens.cards(found, now)],
         "warnings": found.get("warnings"),
         "tables": [shown(table, found, may) for table in tables],
-        "charts": [drawn(chart) for chart in charts.of_span(found, "hour", CHART)]
-        if curves
-        else None,
     }
 
 
@@ -111,5 +108,9 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], Iterable[Action]]] = {
 }
 
 
-def drawn(chart: charts.Chart) -> dict[str, Any]:
-    return asdict(chart) | {"height": charts.HEIGHT, "left": charts.LEFT}
+def curves(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """found: of publish_serve_history."""
+    return [
+        asdict(chart) | {"height": charts.HEIGHT, "left": charts.LEFT}
+        for chart in charts.of_span(found, "hour", CHART)
+    ]

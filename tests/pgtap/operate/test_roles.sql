@@ -205,6 +205,7 @@ insert into api values
   ($$select publish_serve_feed()$$,                           '   as'),
   ($$select publish_serve_overview('publish_reader')$$,       '   as'),
   ($$select publish_serve_metrics('publish_reader')$$,        '   as'),
+  ($$select publish_serve_history()$$,                        '   as'),
   ($$select publish.check_metrics('publish_reader', null)$$,  '   as'),
   ($$select pg_temp.reach('select publish_serve_operate(''none'', ''pause'', ''t'')')$$, '   as');
 grant trigger, select on article to publish_admin;

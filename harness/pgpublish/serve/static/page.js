@@ -109,12 +109,16 @@ async function watch(mine) {
       const stop = new AbortController();
       const timer = setTimeout(() => stop.abort(), 20_000);
       try {
-        const response = await ask(n % 10 ? "now" : "now?charts=1", { signal: stop.signal });
-        const found = await response.json();
+        const found = await (await ask("now", { signal: stop.signal })).json();
         if (mine !== generation) return;
         newest = found;
         say("note", "");
         show(found);
+        if (n % 10 === 0) {
+          const curves = await (await ask("now/curves", { signal: stop.signal })).json();
+          if (mine !== generation) return;
+          fill($("charts"), curves.map(chart));
+        }
       } catch (error) {
         if (mine !== generation) return;
         if (isFinal(error)) {
@@ -152,7 +156,6 @@ function show(found) {
     el("div", { class: "card" }, el("dt", {}, card.name), el("dd", { class: card.tone }, card.text)),
   ));
   fill($("warnings"), found.warnings === null ? [] : [warnings(found.warnings)]);
-  if (found.charts) fill($("charts"), found.charts.map(chart));
   fill($("tables"), found.tables.filter((one) => one.rows.length).map(table));
   if (JSON.stringify(kindsThere()) !== JSON.stringify(found.kinds)) {
     const chosen = $("kind").value;
@@ -318,7 +321,10 @@ function entry(field, past, now) {
   if (past !== undefined) {
     parts.push(el("span", { class: "hear" }, "was "), el("del", {}, el("bdi", {}, short(past))), " ");
   }
-  if (past !== undefined && now !== undefined) parts.push(el("span", { class: "hear" }, "is now "));
+  if (past !== undefined && now !== undefined) {
+    parts.push(el("span", { "aria-hidden": "true", class: "soft" }, "→ "),
+      el("span", { class: "hear" }, "is now "));
+  }
   if (now !== undefined) {
     parts.push(past === undefined ? el("bdi", {}, short(now)) : el("ins", {}, el("bdi", {}, short(now))));
   }
