@@ -89,7 +89,7 @@ def serve(
 ) -> None:
     """Serve the feed over HTTP: pages and server-sent events.
 
-    Runs until SIGTERM.
+    Runs until SIGTERM. A browser shows at / what happens now; Prometheus reads /metrics.
     Log in as a member of publish_server. Without --public, --tokens or --jwt-key it listens on this
     machine only, and answers only who calls it from there.
     """
