@@ -553,7 +553,8 @@ MUTANTS = [
     Mutant(
         "marks of other kinds fill the depth of this one",
         "sql/capture/is_over.sql",
-        "\n                            where s.kind = (is_over.kind).kind",
+        "\n                            where publish.present_name(s.kind, clock_timestamp())"
+        "\n                                  = (is_over.kind).kind",
         "",
         "tests/operate/test_backpressure.py",
     ),

@@ -15,10 +15,7 @@ set enable_incremental_sort = off
 set jit = off
 as $$
 declare
-  v_floor bigint :=
-    greatest(publish.floor_of(kinds => (cursor_state.reading).kinds, departed => false),
-             publish.floor_of(kinds => coalesce((cursor_state.reading).scoped, '{}'),
-                              departed => true));
+  v_floor bigint := publish.reading_floor(cursor_state.reading);
   v_epoch_no int;
 begin
   cursor_state.head :=

@@ -14,7 +14,7 @@ declare
     publish.reading_for(publish_serve_overview.role, publish_serve_overview.scope), null);
   v_found jsonb := publish.overview_now();
   v_head bigint := coalesce((v_found -> 'feed' ->> 'head')::bigint, 0);
-  v_since bigint := greatest(v_head - 200, publish.floor_of(v_reading.kinds), 0);
+  v_since bigint := greatest(v_head - 200, publish.reading_floor(v_reading), 0);
 begin
   v_found := v_found || jsonb_build_object(
     'recent', publish.format_cursor(epoch => (v_found -> 'epoch' ->> 'epoch')::uuid,

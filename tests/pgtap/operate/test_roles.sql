@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(1127);
+select plan(1163);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
