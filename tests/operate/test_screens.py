@@ -18,6 +18,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import click
 import pyte
 import pytest
 from click.testing import CliRunner
@@ -336,3 +337,10 @@ def test_columns_are_as_wide_as_their_content_and_titles_are_cut():
     rows = [[status.Cell("x" * 300), status.Cell("1", None, True)]]
     assert len(list(status.table(("Kind", "n"), rows))) == 3
     assert status.cut("abcdef", 4) == "abc…"
+
+
+def test_columns_stay_below_their_heads_where_the_table_is_wider_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    rows = [[status.Cell("a"), status.Cell("x" * 60)]]
+    _, heads, row = map(click.unstyle, status.table(("Subscriptions", "sink"), rows))
+    assert heads.index("sink") == row.index("x")

@@ -219,7 +219,8 @@ def table(
         yield painted(f"{heads[0]}  ", bold=True) + painted(str(none), dim=True)
         return
     widths = [max(len(head), *(len(row[n].text) for row in rows)) for n, head in enumerate(heads)]
-    widths[0] = min(widths[0], max(12, terminal_width(80) - sum(widths[1:]) - 2 * len(widths)))
+    room = terminal_width(80) - sum(widths[1:]) - 2 * len(widths)
+    widths[0] = min(widths[0], max(12, len(heads[0]), room))
     last = len(heads) - 1
     fits = [0 if n == last and not rows[0][n].right else width for n, width in enumerate(widths)]
     yield "  ".join(
