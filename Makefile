@@ -7,7 +7,7 @@ SMOKE := tests/pgtap tests/test_torture.py tests/feed/test_crash.py \
   tests/deliver/test_delivery_crash.py
 
 .PHONY: demo test test-all lint pytest smoke mutants torture failover scale bench curves recipes \
-  docs format clean
+  docs pictures format clean
 
 demo: .venv/demo
 	$(BIN)/pgpublish demo $(ARGS)
@@ -70,6 +70,9 @@ docs: .venv/dev
 	$(BIN)/python tests/doc_session.py README.md docs/*.md
 	$(BIN)/python tests/test_docs.py
 	$(BIN)/python tests/reference.py
+
+pictures: .venv/dev
+	$(BIN)/python tests/pictures.py 28
 
 format: .venv/dev
 	$(BIN)/ruff format harness tests bench examples

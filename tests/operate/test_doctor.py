@@ -212,6 +212,12 @@ def test_each_check_is_planted_by_a_test():
     assert doctor_checks() - set(re.findall(r'"([a-z_]+)"', "\n".join(lines))) == set()
 
 
+def test_each_check_has_one_row_in_the_runbook():
+    page = (Path(__file__).parents[2] / "docs/runbook.md").read_text()
+    table = page.split("\n## Checks of the doctor\n")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.M)) == sorted(doctor_checks())
+
+
 def test_a_database_without_pgpublish_has_one_fault(new_database, cluster):
     with psycopg.connect(cluster.url(new_database(None)), autocommit=True) as conn:
         assert [f.name for f in doctor(conn)] == ["version"]
