@@ -70,6 +70,12 @@ def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):
     told = [list(follow(conn.info.dsn, wait=False)) for conn in (db, copy)]
     assert told[0] == told[1]
     assert one(copy, "select depth from publish_status()") == 1
+    acts = "select cardinality(publish.serve_actions('postgres', null))"
+    db.execute("select publish_grant('postgres', '{*}')")
+    replay(db, copy)
+    assert (one(db, acts), one(copy, acts)) == (5, 0)
+    shown = one(copy, "select publish_serve_overview('postgres')")
+    assert (shown["is_standby"], shown["may"], shown["feed"]["head"]) == (True, [], head(db))
     for statement in ("select publish_drain()", "select publish_enqueue('note', 'a', '1')"):
         with pytest.raises(psycopg.Error) as refused:
             copy.execute(statement)

@@ -75,6 +75,18 @@ def has(text: str) -> str:
     return f"document.querySelector('#list').innerText.includes({json.dumps(text)})"
 
 
+def resumed(page: Page) -> list[str | None]:
+    """The cursor from which each stream went on."""
+    page.run("0")
+    return [
+        event["params"]["request"]["headers"].get("Last-Event-ID")
+        for event in page.events
+        if event["method"] == "Network.requestWillBeSent"
+        and "/stream" in event["params"]["request"]["url"]
+        and event["params"]["request"]["method"] == "GET"
+    ]
+
+
 # --- what it shows
 
 
@@ -136,6 +148,9 @@ def test_it_goes_on_after_the_server_was_away(url, ops, put, chromium):
         newest, middle, *_ = shown(page)
         assert "was away → is now after" in newest
         assert "was before → is now away" in middle
+        places = [int(cursor.rpartition(".")[2]) for cursor in resumed(page) if cursor]
+        assert places[0] == 0
+        assert all(place > 0 for place in places[1:])
 
 
 def test_a_reset_begins_the_list_again(url, ops, put, chromium):
@@ -407,18 +422,6 @@ def holds(page: Page, db: Connection) -> None:
     until(lambda: json.loads(page.run(HELD)) == want)
 
 
-def resumed(page: Page) -> list[bool]:
-    """Whether each connection went on from a cursor."""
-    page.run("0")
-    return [
-        "Last-Event-ID" in event["params"]["request"]["headers"]
-        for event in page.events
-        if event["method"] == "Network.requestWillBeSent"
-        and "/stream" in event["params"]["request"]["url"]
-        and event["params"]["request"]["method"] == "GET"
-    ]
-
-
 def test_a_mirror_is_kept_in_the_browser_and_survives_a_reload_and_a_reset(
     url, ops, put, chromium, site
 ):
@@ -432,14 +435,14 @@ def test_a_mirror_is_kept_in_the_browser_and_survives_a_reload_and_a_reset(
             holds(page, ops)
             put("note", "c", "3", "a", None)
             holds(page, ops)
-            assert resumed(page) == [False]
+            assert resumed(page) == [None]
         page.open(site)  # the server is away: what was kept is there
         page.run(MIRROR.format(url=f"http://127.0.0.1:{port}"))
         holds(page, ops)
         put("note", "d", "4")
         with serving(url, port=port, origins=(site,)):
             holds(page, ops)
-            assert resumed(page)[-1]
+            assert resumed(page)[-1] is not None
             assert page.run("resets") == 0
         put("note", "b", None, "e", "5")
         ops.execute("insert into publish.floor values ('note', %s, 1)", [head(ops)])

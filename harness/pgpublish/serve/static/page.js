@@ -251,6 +251,7 @@ function forget() {
 }
 
 function take(change, size) {
+  if (seen.get(change.pub_id)?.rev >= change.rev) return; // told again after an interruption
   changes.unshift({ change, before: seen.get(change.pub_id), fresh: live });
   changes.length = Math.min(changes.length, KEPT);
   seen.delete(change.pub_id);
