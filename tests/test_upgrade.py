@@ -286,17 +286,28 @@ class Beside:
 
 
 @pytest.fixture
-def workers(old: str, background: Callable[..., subprocess.Popen[str]]) -> Iterator[None]:
+def workers(old: str) -> Iterator[None]:
     """`pgpublish run` and `work` of 0.1.0, which are this checkout's."""
-    started = [background(*command, database_url=old) for command in (["run"], ["work", "verify"])]
-    with session(old) as conn:
-        until(lambda: one(conn, "select depth = 0 from publish_status()"))
-    yield
-    for process in started:
-        assert process.poll() is None, process.communicate()
-    for process in started:
-        process.terminate()
-        assert process.wait(30) == 0, process.communicate()
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pgpublish", "--database-url", old, *command],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for command in (["run"], ["work", "verify"])
+    ]  # fmt: skip
+    try:
+        with session(old) as conn:
+            until(lambda: one(conn, "select depth = 0 from publish_status()"))
+        yield
+        for process in started:
+            assert process.poll() is None, process.communicate()
+        for process in started:
+            process.terminate()
+            assert process.wait(30) == 0, process.communicate()
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 # Where the migration of the next release is stopped, in its order.
