@@ -84,6 +84,13 @@ ONCE = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    lasting = {  # seconds that these may take, by how much they were asked for
+        "test_torture.py": config.getoption("--torture") + 400,
+        "test_scale_out.py": config.getoption("--outages") * 10 + 300,
+    }
+    for item in items:
+        if item.path.name in lasting:
+            item.add_marker(pytest.mark.timeout(lasting[item.path.name]))
     if config.getoption("--brief"):
         here = Path(__file__).parent
         once = [i for i in items if i.path.relative_to(here).as_posix().startswith(ONCE)]

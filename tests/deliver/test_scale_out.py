@@ -143,7 +143,6 @@ def written(*shards: Shard) -> Iterator[None]:
             writer.join(30)
 
 
-@pytest.mark.timeout(0)
 def test_two_databases_and_one_consumer_are_exact_while_all_are_killed(
     server_kind: str, pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:
