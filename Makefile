@@ -29,7 +29,7 @@ pytest: .venv/dev
 smoke: .venv/dev
 	tests/install-servers
 	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); for bin in $$bins; do \
-	  timeout 120 $(BIN)/pytest -n 2 --server $$PWD/$$bin $(SMOKE); \
+	  timeout 240 $(BIN)/pytest -n 2 --server $$PWD/$$bin $(SMOKE); \
 	done
 
 # The whole suite on each version that is supported; the other two are those of make test.
