@@ -122,7 +122,7 @@ def backfill(conn: Connection, after: int, keys: int) -> None:
 
 
 def backfilling(bench: Bench) -> Iterator[Line]:
-    """Backfill and drain, slice by slice, beside the drain of keys that were marked before."""
+    """Backfill and drain, slice by slice, and the drain of keys that were marked before."""
     slices = 10
     keys = bench.items // slices
     with (

@@ -157,7 +157,7 @@ def writers(bench: Bench) -> Iterator[tuple[str, Chart]]:
 
 
 def subscriptions(bench: Bench) -> Iterator[tuple[str, Chart]]:
-    """What a claim of 100 changes and its settle cost beside 1 to 1,000 subscriptions."""
+    """What a claim of 100 changes and its settle cost with 1 to 1,000 subscriptions."""
     taken: list[tuple[float, float]] = []
     with bench.database("curve_subscriptions") as url, connect(url) as conn:
         mark(conn, "item", 1, 10_000)

@@ -34,7 +34,7 @@ CONCURRENCY = 10
 ROUNDS = 5
 SECRET = "whsec_" + "QUJD" * 8
 
-# A local endpoint that costs little: answers 204 to whatever request is complete.
+# A local endpoint that costs little: answers 204 to each complete request.
 ENDPOINT = """
 import asyncio, sys
 class Answer(asyncio.Protocol):

@@ -185,7 +185,7 @@ def compare(
 
 
 def finished(bench: Bench) -> Line:
-    """The next start beside a great many finished jobs, and in an empty table."""
+    """The next start among a great many finished jobs, and in an empty table."""
     count, starts = bench.scaled(1_000_000, 20_000), bench.scaled(1000, 100)
     with (
         bench.database("bench_jobs_few") as few,
@@ -205,10 +205,10 @@ def finished(bench: Bench) -> Line:
         for n in range(starts + 50):
             for conn in (small, large) if n % 2 else (large, small):
                 times[conn].append(started(conn))
-    alone, beside = (statistics.median(times[conn][50:]) * 1000 for conn in (small, large))
+    alone, among = (statistics.median(times[conn][50:]) * 1000 for conn in (small, large))
     return Line(
-        "h", f"the next start beside {count:,} finished jobs", ours=beside, theirs=alone, unit="ms",
-        against="with none", ratios=[beside / alone], target=Target(1.2, at_least=False),
+        "h", f"the next start among {count:,} finished jobs", ours=among, theirs=alone, unit="ms",
+        against="with none", ratios=[among / alone], target=Target(1.2, at_least=False),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A webhook consumer that processes each message once, whatever happens to it or to the sender.
+"""A webhook consumer that processes each message once, also if it or the sender crashes.
 
     DATABASE_URL=… WEBHOOK_SECRET=whsec_… python examples/webhook_consumer.py PORT
 

@@ -1,4 +1,4 @@
-"""(m) Beside what people would use instead, each the nearest equivalent, in the same server."""
+"""(m) Next to what people would use instead, each the nearest equivalent, in the same server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The handler that `pgpublish work` runs beside the peers: an empty job, and what says it ran."""
+"""The handler that `pgpublish work` runs next to the peers: an empty job, and what says it ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feed beside a Django project, as one ASGI application: what your asgi.py says.
+"""The feed next to a Django project, as one ASGI application: what your asgi.py says.
 
 DATABASE_URL=… DJANGO_SETTINGS_MODULE=… uvicorn with_django:application --app-dir examples/recipes
 """

@@ -36,7 +36,7 @@ LIMIT = (
     b" where current_setting('statement_timeout') = '0'"
 )
 
-# By name: a later version may add columns, and workers of this one go on beside it.
+# By name: a later version may add columns, and workers of this one go on with it.
 DRAIN = (
     b"select scanned, keys, published, unchanged, quarantined, head, busy"
     b" from public.publish_drain(%d)"

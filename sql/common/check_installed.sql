@@ -1,5 +1,5 @@
--- A restore without owners leaves functions to whoever restored, who may be a superuser: they would
--- run as that role, and so would users' SQL.
+-- A restore without owners leaves functions to the role that restored, which may be a superuser:
+-- they would run as that role, and so would users' SQL.
 create or replace function publish.check_installed(role text) returns void
 language plpgsql
 stable

@@ -1,4 +1,4 @@
--- Two names are near if they share most of their letters and pairs of neighbours, whatever their
+-- Two names are near if they share most of their letters and pairs of neighbours, in any
 -- case: flim and film, custmer and customer. Names of over 60 characters are cut.
 create or replace function publish.near(name text, names text[]) returns text
 language sql

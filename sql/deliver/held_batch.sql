@@ -1,4 +1,4 @@
--- With the lane's lock, taken before this call, nobody else claims meanwhile. Without, nothing is
+-- With the lane's lock, taken before this call, nobody else claims. Without, nothing is
 -- waited for, and somebody may just be claiming.
 create or replace function publish.held_batch(token bigint) returns publish.batch
 language plpgsql

@@ -1,5 +1,5 @@
 -- Ask it by subscription_id and lane of publish.lane, and name the columns: then each lane costs
--- one look at the newest entry of publish.batch_lane_idx, whatever snapshot is held open.
+-- one look at the newest entry of publish.batch_lane_idx, also while a snapshot is held open.
 create or replace view publish.lane_now as
 select l.subscription_id, l.lane, b.token, b.settled_at is null as is_open, b.worker, b.lease_until,
        case when b.settled_at is null then b.cursor else b.cursor_to end as cursor,

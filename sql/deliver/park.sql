@@ -69,7 +69,7 @@ end
 $$;
 comment on function publish.park(
   publish.batch, publish.subscription, publish.failure[], timestamptz) is
-  'Parks what failed, unless its kind was taken out meanwhile. What counts as an attempt waits '
+  'Parks what failed, unless its kind was taken out since. What counts as an attempt waits '
   'its own time; what was not tried keeps its place; the rest goes to the end of the queue. '
   'Returns how many became dead letters.';
 revoke all on function publish.park(

@@ -25,7 +25,7 @@ begin
                                   message => 'a page did not get through');
     return null;
   end if;
-  -- As the drain that was stopped read it, whatever turn it is now.
+  -- As the drain that was stopped read it, not by the turn of now.
   blame.state.retried := v_tried % 4 <> 1;
   v_batch := publish.read_batch(state => blame.state, size => v_size);
   if v_tried % 4 = 0 then

@@ -1,6 +1,6 @@
 -- As publish.await_work: it polls, because a NOTIFY in business transactions would serialise their
--- commits, and looks only when a transaction has ended since. Of idle workers of the same kinds one
--- polls often, whoever holds the lock; the others, a quarter as often. A worker that leaves with a
+-- commits, and looks only when a transaction has ended since. Of idle workers of the same kinds the
+-- one that holds the lock polls often; the others, a quarter as often. A worker that leaves with a
 -- job gives up the lock as its call ends, and one of the others takes over.
 create or replace function publish.await_job(
   kinds text[],

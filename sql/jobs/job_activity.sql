@@ -1,4 +1,4 @@
--- A view is bound when it is made, in whatever order, so publish.job_lock(token) is written out.
+-- A view is bound when it is made, in any order, so publish.job_lock(token) is written out.
 create or replace view publish.job_activity as
 select j.id, j.kind, j.worker, j.attempts as attempt, j.pid, a.client_addr as client,
        a.application_name as application, a.state, a.query, j.started_at as since, j.beat_at,

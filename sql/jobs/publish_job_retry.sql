@@ -35,7 +35,7 @@ end
 $$;
 comment on function public.publish_job_retry(text) is
   'Makes a job due now, whether it is ignored, failed, succeeded or of later, with the data it '
-  'saved and no attempt counted. Errors: PT423 it is running, also if it was cancelled meanwhile; '
+  'saved and no attempt counted. Errors: PT423 it is running, also if it was cancelled since; '
   'PT404 no such job.';
 revoke all on function public.publish_job_retry(text) from public;
 grant execute on function public.publish_job_retry(text) to publish_admin;

@@ -1,7 +1,7 @@
 -- One statement takes its snapshot before it reads pg_locks, and a start takes its lock before it
 -- commits: a run that is seen as running without its lock is over. What another session settles or
 -- starts at this moment is skipped; the token says that it is still the same run.
--- Lost runs are started ever further apart, whatever they saved: a job that kills its workers must
+-- Lost runs are started ever further apart, also if they saved: a job that kills its workers must
 -- not keep them busy. What ran for longer than that wait goes on at once.
 create or replace function publish.return_lost_jobs(kinds text[], id text default null) returns int
 language plpgsql

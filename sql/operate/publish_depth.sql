@@ -1,5 +1,5 @@
--- Reads at most a thousand marks by index and 48 pages, whatever waits and whatever snapshot is
--- held: the outbox has no dead rows.
+-- Reads at most a thousand marks by index and 48 pages, however many wait and however old a
+-- snapshot is held: the outbox has no dead rows.
 create or replace function public.publish_depth() returns bigint
 language plpgsql
 stable

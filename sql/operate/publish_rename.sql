@@ -57,7 +57,7 @@ comment on function public.publish_rename(text, text) is
   'Gives a kind another name, and returns how many keys that publishes again under it, with their '
   'pub_ids, tombstones too. Captures, settings and subscriptions that name it go on with the new '
   'name; publish_enqueue takes the old one as well, until a kind of that name is defined. Readers '
-  'that ask for the old name must ask for the new one. The drain waits meanwhile. Errors: PT404 '
+  'that ask for the old name must ask for the new one. The drain waits. Errors: PT404 '
   'kind not defined, PT400 the name is taken or not READ COMMITTED, PT423 a drain runs.';
 revoke all on function public.publish_rename(text, text) from public;
 grant execute on function public.publish_rename(text, text) to publish_admin;

@@ -26,7 +26,7 @@ select coalesce(nullif(d.application, ''), 'unnamed'), 'drain', null, null, null
   from (select l.* from publish.drain l order by l.drain_id desc limit 1) d
  where d.application not like 'pgpublish%';
 comment on view publish.worker is
-  'Who drains, delivers and runs jobs: each worker from its start on, and whoever drained last if '
+  'Who drains, delivers and runs jobs: each worker from its start on, and who drained last if '
   'that was none of ours.';
 comment on column publish.worker.kind is 'drain, deliver or jobs.';
 comment on column publish.worker.seen_at is 'Last sign of life; one comes every 15 s.';

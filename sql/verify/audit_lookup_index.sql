@@ -3,7 +3,7 @@ create or replace function publish.audit_lookup_index(capture_id int)
 returns table (object text, problem text, hint text)
 language sql
 as $$
-  select s.relid::text, 'a lookup reads all of this table, whatever it looks for',
+  select s.relid::text, 'a lookup reads all of this table each time',
          format('Create an index on the columns of %s by which this finds its rows: %s', s.relid,
                 c.lookup)
     from publish.capture c

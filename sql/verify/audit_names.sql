@@ -6,7 +6,7 @@ language sql
 stable
 set search_path = pg_catalog, pg_temp
 as $$
-  select 'schema public', 'everybody may create functions beside those of pgpublish in it',
+  select 'schema public', 'everybody may create functions next to those of pgpublish in it',
          'As its owner: revoke create on schema public from public'
    where has_schema_privilege('public', 'public', 'create')
   union all

@@ -1,6 +1,6 @@
 -- One call is one snapshot, as all that it calls is STABLE: the view, the feed, the marks and the
 -- drain's position agree. The settings are for our own queries, each of which one index answers,
--- whatever the statistics say; the gate undoes them for the view.
+-- for any statistics; the gate undoes them for the view.
 create or replace function publish.compare(
   kind text,
   side text,

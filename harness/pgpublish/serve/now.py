@@ -101,7 +101,7 @@ class Now:
         return _json(request, await self.histories.get(None, look))
 
     def _asks_for_operations(self, reader: Reader) -> bool:
-        """Not who comes from anywhere without a token, whatever its role may see."""
+        """Not who comes from anywhere without a token, even if its role may see it."""
         return reader.token is not None or self.settings.local_only
 
     async def metrics(self, request: Request) -> Response:

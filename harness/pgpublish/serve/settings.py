@@ -83,7 +83,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """host: localhost or an address. Any other name may lead anywhere, whatever it begins with."""
+    """host: localhost or an address. Any other name may lead anywhere, also 127.0.0.1.example."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-// What happens now. Whatever comes from the server becomes text: no HTML is made of it.
+// What happens now. All that comes from the server becomes text: no HTML is made of it.
 
 const SHOWN = 12; // changes
 const KEPT = 300; // changes, to choose a kind among them
