@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -38,17 +39,20 @@ class Heart:
         self._warned: set[str] = set()
         self._due: dict[int, tuple[float, float, Job]] = {}  # token: (when, seconds between, job)
         self._changed = Condition()
+        self._sleeps_until = math.inf
         self._ended = False
         self._pid = os.getpid()
         self._thread: Thread | None = None
 
     def watch(self, job: Job, lease: float) -> None:
         with self._changed:
-            self._due[job.token] = (time.monotonic() + lease / 3, lease / 3, job)
+            due = time.monotonic() + lease / 3
+            self._due[job.token] = (due, lease / 3, job)
             if self._thread is None:
                 self._thread = Thread(target=self._beat, name="job heartbeat", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if due < self._sleeps_until:  # else it wakes in time, and short jobs leave it alone
+                self._changed.notify()
 
     def forget(self, job: Job) -> None:
         with self._changed:
@@ -77,6 +81,7 @@ class Heart:
                     wait = None if first is None else first[0] - time.monotonic()
                     if wait is not None and wait <= 0:
                         break
+                    self._sleeps_until = math.inf if first is None else first[0]
                     self._changed.wait(wait)
                 if self._ended or first is None:
                     return
