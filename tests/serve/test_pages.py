@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -156,7 +157,13 @@ def test_it_can_be_mounted_in_an_application_of_ones_own(url, orders, put):
         ):
             return [await client.get(path) for path in paths]
 
-    page, wrong, other = asyncio.run(ask("/feed/changes", "/feed/changes?limit=0", "/changes"))
+    page, wrong, other, bare, html, script, now = asyncio.run(
+        ask("/feed/changes", "/feed/changes?limit=0", "/changes",
+            "/feed", "/feed/", "/feed/page.js", "/feed/now")
+    )  # fmt: skip
     assert len(page.json()["changes"]) == 1
     assert wrong.json()["code"] == "PT400"
     assert other.status_code == 404
+    assert bare.headers["location"] == "http://localhost/feed/"  # its addresses are relative
+    assert not re.search(r'(src|href)="/', html.text)
+    assert (script.status_code, now.json()["kinds"]) == (200, ["note", "order"])
