@@ -117,10 +117,10 @@ def test_what_it_shows_is_what_the_commands_show(url, ops, put, chromium):
     with serving(url, local_only=True) as server, chromium.page() as page:
         page.open(server.url)
         page.until(TABLES)
+        page.until("document.querySelectorAll('#charts svg polyline').length >= 1")
         said = page.text()
         for fact in ("copy", "stdout", "nobody delivers", "export", "Changes a second, last hour"):
             assert fact in said, fact
-        assert page.run("document.querySelectorAll('#charts svg polyline').length") >= 1
         assert (
             page.run("document.title") == f"(1) {one(ops, 'select current_database()')}: pgpublish"
         )
