@@ -1,5 +1,5 @@
 """docs/operating.md is followed line by line: on a fresh server, as an administrator who is no
-superuser, with the logins that the page makes."""
+superuser, with the logins that the page makes. The runbook's commands come before the end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from helpers import one, running_cluster
 from pgpublish.embedded import Cluster
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/operating.md").read_text()
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+*PAGE, REMOVE = BLOCK.findall((ROOT / "docs/operating.md").read_text())
+BLOCKS = [*PAGE, *BLOCK.findall((ROOT / "docs/runbook.md").read_text()), REMOVE]
 HOST = "db.example.com"
 
 
@@ -43,9 +44,9 @@ def managed(server_kind: str) -> Iterator[Cluster]:
 
 
 def script(cluster: Cluster, *, with_cron: bool) -> str:
-    """The page's blocks as one script for bash."""
+    """The blocks as one script for bash."""
     lines = ["set -euo pipefail"]
-    for language, text in BLOCK.findall(PAGE):
+    for language, text in BLOCKS:
         if language == "sql":
             text = f'psql -X -v ON_ERROR_STOP=1 "postgresql://dba@{HOST}/app" <<"SQL"\n{text}SQL\n'
         for line in text.splitlines():
@@ -57,7 +58,7 @@ def script(cluster: Cluster, *, with_cron: bool) -> str:
 def test_the_page_can_be_followed_without_a_superuser(
     managed: Cluster, server_kind: str, tmp_path: Path
 ) -> None:
-    assert {language for language, _ in BLOCK.findall(PAGE)} == {"sh", "sql"}
+    assert {language for language, _ in BLOCKS} == {"sh", "sql"}
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "pgpublish").write_text(f'#!/bin/sh\nexec {sys.executable} -m pgpublish "$@"\n')
