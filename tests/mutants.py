@@ -580,6 +580,13 @@ MUTANTS = [
         "tests/test_upgrade.py",
     ),
     Mutant(
+        "a migration does not give way",
+        "harness/pgpublish/migrate.py",
+        "            self.execute(GIVE_WAY)\n",
+        "",
+        "tests/test_migrate.py",
+    ),
+    Mutant(
         "a worker counts on the columns of its own version",
         "harness/pgpublish/drain.py",
         'b"select scanned, keys, published, unchanged, quarantined, head, busy"',

@@ -341,6 +341,24 @@ def test_a_new_migration_is_applied_alone(url: str, source: Path) -> None:
         )
 
 
+def test_a_migration_gives_way_to_who_holds_a_table_and_comes_again(url: str, source: Path) -> None:
+    """It would make writers wait, or a deadlock of which one of them could be the victim."""
+    (source / "migrations/9999_more.sql").write_text(
+        "alter table publish.published add column more int;\n"
+    )
+    pause = threading.Event()
+    blocked = "select cardinality(pg_blocking_pids(%s)) > 0"
+    with session(url) as holder, session(url) as watcher:
+        holder.execute("begin; select from publish.published")
+        with in_background(url) as (future, pid):
+            wait_until_blocked(watcher, pid, future)
+            while one(watcher, blocked, pid):  # until it has given way
+                pause.wait(0.01)
+            assert not future.done()
+            holder.execute("commit")
+            assert future.result(timeout=60) == ["migrations/9999_more.sql"]
+
+
 def test_a_migration_edited_after_it_was_applied_is_refused(url: str, source: Path) -> None:
     edited = source / "migrations/0002_kinds.sql"
     edited.write_text(edited.read_text() + "\n-- more\n")

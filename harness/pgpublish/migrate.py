@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from threading import Event
 
 import psycopg
 from psycopg import sql
@@ -30,6 +31,9 @@ RIGHTS = SqlFile("rights", "select publish.restore_rights()")  # what pending() 
 BEGIN = "begin;\nset local search_path = pg_catalog, pg_temp;"
 LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
 WAIT = "set local lock_timeout = '1min'"  # for that lock
+# For tables that workers and writers use: less than deadlock_timeout, so that we give way to them.
+GIVE_WAY = "set local lock_timeout = '500ms'"
+TRIES, PAUSE_S = 40, 1.0
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
@@ -50,7 +54,11 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def apply_one(self, migration: Migration, force: bool = False, mark: bool = True) -> None:
         """Applies and records in one transaction; yoyo's own leaves a gap between them."""
+        _patiently(lambda: self._apply(migration, force))
+
+    def _apply(self, migration: Migration, force: bool) -> None:
         with self.transaction():
+            self.execute(GIVE_WAY)
             migration.process_steps(self, "apply", force=force)
             self.execute("reset role")
             self.mark_one(migration)
@@ -109,7 +117,6 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
     with installed.pinned(conn), _locked(conn):
         todo = pending(conn)
         prefix = installed.role_prefix(conn, role_prefix)
-        owner = sql.Identifier(f"{prefix}publish_owner")
         restored = todo[:1] == [RIGHTS]
         if restored:
             with conn.transaction():
@@ -125,19 +132,7 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
             conn.execute("create schema if not exists publish")
         _apply_migrations(conn, prefix)
         todo_functions = [f for f in todo if not f.path.startswith("migrations/")]
-        with conn.transaction():
-            conn.execute(sql.SQL("set local role {}").format(owner))
-            conn.execute("set local check_function_bodies = off")
-            for file in todo_functions:
-                conn.execute(file.naming(prefix).encode(conn.info.encoding))
-            conn.execute(_record([*todo_functions, *installed.facts(prefix)]))
-            if "drop_removed" in installed.functions(conn):
-                conn.execute(_drop_removed())
-            if "renew_captures" in installed.functions(conn):
-                conn.execute("select publish.renew_captures()")
-            if "record_rights" in installed.functions(conn):
-                conn.execute("select publish.record_rights()")
-                conn.execute("select publish.warn_names()")
+        _patiently(lambda: _apply_functions(conn, todo_functions, prefix))
         return [RIGHTS, *todo] if restored else todo
 
 
@@ -251,6 +246,36 @@ def _apply_migrations(conn: Connection, prefix: str) -> None:
     finally:
         if not conn.closed:
             conn.execute("set search_path = pg_catalog, pg_temp")  # as installed.pinned has it
+
+
+def _apply_functions(conn: Connection, files: list[SqlFile], prefix: str) -> None:
+    with conn.transaction():
+        conn.execute(GIVE_WAY)
+        owner = sql.Identifier(f"{prefix}publish_owner")
+        conn.execute(sql.SQL("set local role {}").format(owner))
+        conn.execute("set local check_function_bodies = off")
+        for file in files:
+            conn.execute(file.naming(prefix).encode(conn.info.encoding))
+        conn.execute(_record([*files, *installed.facts(prefix)]))
+        if "drop_removed" in installed.functions(conn):
+            conn.execute(_drop_removed())
+        if "renew_captures" in installed.functions(conn):
+            conn.execute("select publish.renew_captures()")
+        if "record_rights" in installed.functions(conn):
+            conn.execute("select publish.record_rights()")
+            conn.execute("select publish.warn_names()")
+
+
+def _patiently(transaction: Callable[[], None]) -> None:
+    """Once more, a while later, where it waited for a lock in vain."""
+    for left in reversed(range(TRIES)):
+        try:
+            transaction()
+            return
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            if not left:
+                raise
+            Event().wait(PAUSE_S)
 
 
 def _migrations(prefix: str) -> MigrationList:
