@@ -575,8 +575,8 @@ MUTANTS = [
     Mutant(
         "an upgrade leaves what the new version removed",
         "harness/pgpublish/migrate.py",
-        "                conn.execute(_drop_removed())\n",
-        "                pass\n",
+        "            conn.execute(_drop_removed())\n",
+        "            pass\n",
         "tests/test_upgrade.py",
     ),
     Mutant(
