@@ -607,7 +607,9 @@ def check() -> list[str]:
 
 def copied(to: Path) -> Path:
     """What the tests need of this checkout."""
-    skipped = shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".*_cache", "dist")
+    skipped = shutil.ignore_patterns(
+        ".git", ".venv", ".servers", "node_modules", "results", "__pycache__", ".*_cache", "dist"
+    )
     return Path(shutil.copytree(ROOT, to / "checkout", ignore=skipped))
 
 
