@@ -185,15 +185,10 @@ def run(
 {kept}Now with your own database, which needs no extension and no superuser:
 
     export DATABASE_URL=postgresql://you@host/database
-    pgpublish migrate              # installs schema publish and the publish_* functions
-    psql "$DATABASE_URL" <<'SQL'
-      select publish_define('thing', 'thing_feed');
-      select publish_capture('thing', 'thing');
-    SQL
-    pgpublish audit                # is every table that the view reads captured?
-    pgpublish drain &              # publishes, until you stop it
-    pgpublish backfill thing       # what exists already
-    pgpublish changes --follow     # in another terminal
+    pgpublish migrate                # installs schema publish and the publish_* functions
+    pgpublish publish thing_feed     # your view: finds key and tables, shows the plan, asks
+    pgpublish run &                  # publishes and delivers, until you stop it
+    pgpublish changes --follow       # in another terminal
 
 To watch airports change in a browser: pgpublish demo --serve (here: make demo ARGS=--serve)""")
 
