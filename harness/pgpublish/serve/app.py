@@ -45,7 +45,7 @@ class Server:
         self.hub = Hub(url, settings)
         self.auth = Auth(self.store, settings)
         self.rights = Rights(self.store, settings.recheck)
-        self.pages = Pages(self.store, self.hub, self.rights, settings)
+        self.pages = Pages(self.store, self.hub, self.auth, self.rights, settings)
         self.now = Now(self.auth, self.rights, self.store, settings)
         self.parts: Shared[Part] = Shared()
         self.streams = 0

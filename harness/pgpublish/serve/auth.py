@@ -75,6 +75,16 @@ class Auth:
             raise _bad("its time is over")
         return reader
 
+    async def require(self, reader: Reader) -> None:
+        """Raises BadToken if its token ended, or is worth something else than before."""
+        left = reader.expires_in()
+        if left is not None and left <= 0:
+            raise _bad("its time is over")
+        if reader.token is not None:
+            now = await self.check(reader.token)
+            if (now.role, now.scope) != (reader.role, reader.scope):
+                raise _bad("it is worth something else now")
+
     def is_signed(self, token: str) -> bool:
         """It is a JSON Web Token, which the database knows nothing of."""
         return self.settings.jwt is not None and token.count(".") == 2

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pgpublish.serve.auth import Reader
+from pgpublish.serve.auth import Auth, Reader
 from pgpublish.serve.hub import Hub
 from pgpublish.serve.problem import Busy
 from pgpublish.serve.rights import Rights
@@ -55,8 +55,11 @@ class Body:
 
 
 class Pages:
-    def __init__(self, store: Store, hub: Hub, rights: Rights, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, hub: Hub, auth: Auth, rights: Rights, settings: Settings
+    ) -> None:
         self.store = store
+        self.auth = auth
         self.hub = hub
         self.rights = rights
         self.settings = settings
@@ -89,6 +92,7 @@ class Pages:
                         continue
                 self.hub.leave(subscriber)
                 subscriber = self.hub.join(filter, 0)
+                await self.auth.require(asked.reader)
                 body = await self._body(asked)
             return await self._response(request, asked, body)
         finally:

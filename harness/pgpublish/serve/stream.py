@@ -204,13 +204,7 @@ class Stream:
         wanted = self.wanted
         if self.hub.stopping.is_set():
             raise _Over("the server stops")
-        left = wanted.reader.expires_in()
-        if left is not None and left <= 0:
-            raise _Over("the token's time is over")
-        if wanted.reader.token is not None:
-            now = await self.auth.check(wanted.reader.token)
-            if (now.role, now.scope) != (wanted.reader.role, wanted.reader.scope):
-                raise _Over("the token is another's")
+        await self.auth.require(wanted.reader)
         if await self.rights.filter(wanted.reader, wanted.kinds) != wanted.filter:
             raise _Over("the rights are others")
 
