@@ -28,6 +28,7 @@ VALUES: dict[str, list[str]] = {
     "boolean": ["true", "false"],
     "numeric": ["0", "-1", "1e-20", "1e300", "'1e131071'", "'NaN'", "0.5", "'1e-16383'"],
     "uuid": ["'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"],
+    "bytea": ["''", "decode('00', 'hex')", "sha256('')"],
     "interval": [
         "'0'", "'1 us'", "'-1 us'", "'1 day'", "'178000000 years'", "'-178000000 years'",
         "'10000 years'", "'1000 years'", "'-10000 years'", "'1 month -30 days'",

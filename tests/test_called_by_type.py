@@ -20,8 +20,8 @@ APART = ("demo/", "plan/applying.py")
 TRIGGERS = ("publish_enqueue",)  # named where triggers are looked for, and called nowhere
 CALL = re.compile(r"(\w+\.)?\b(publish_[a-z_]+)\(((?:[^()']|'[^']*')*)\)")
 GIVEN = re.compile(
-    r".+::(text|name|int|bigint|boolean|jsonb|uuid|interval|timestamptz|numeric|regclass|regprocedure)"
-    r"(\[\])?|\d+|%d|true|false|interval '[\w ]+'"
+    r".+::(text|name|int|bigint|boolean|jsonb|uuid|interval|timestamptz|numeric|bytea|regclass"
+    r"|regprocedure)(\[\])?|\d+|%d|true|false|interval '[\w ]+'"
 )
 
 

@@ -1,5 +1,6 @@
--- The hash is looked up, so how long it takes says nothing of the token.
-create or replace function public.publish_token_check(token text)
+-- The hash is given, not the token: a server that logs statements or slow calls logs their
+-- parameters too. It is looked up, so how long that takes says nothing of the token.
+create or replace function public.publish_token_check(hash bytea)
 returns table (name text, role name, scope text, expires_at timestamptz)
 language plpgsql
 stable
@@ -13,7 +14,7 @@ begin
   return query
     select t.name, t.role, t.scope, t.expires_at
       from publish.token t
-     where t.hash = sha256(convert_to(publish_token_check.token, 'UTF8'))
+     where t.hash = publish_token_check.hash
        and coalesce(t.expires_at, 'infinity') > clock_timestamp();
   if not found then
     raise exception 'this token is not known or has expired' using
@@ -23,7 +24,7 @@ begin
   end if;
 end
 $$;
-comment on function public.publish_token_check(text) is
-  'Whose token this is. Errors: PT401 it is not known, or has expired.';
-revoke all on function public.publish_token_check(text) from public;
-grant execute on function public.publish_token_check(text) to publish_server, publish_admin;
+comment on function public.publish_token_check(bytea) is
+  'Whose token this is. hash: SHA-256 of the token. Errors: PT401 it is not known, or has expired.';
+revoke all on function public.publish_token_check(bytea) from public;
+grant execute on function public.publish_token_check(bytea) to publish_server, publish_admin;

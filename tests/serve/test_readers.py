@@ -141,3 +141,20 @@ def test_the_private_key_is_not_taken(capsys):
         Jwt(text, "RS256")
     assert "MII" not in str(raised.value)
     assert SECRET not in repr(Jwt(SECRET, "HS256"))
+
+
+def test_the_log_of_the_database_holds_no_token(url, orders, cluster, put):
+    """Who logs statements or slow calls logs their parameters."""
+    put("note", "n", "1")
+    token = one(orders, "select publish_token_add('t', 'publish_reader')")
+    logged = f"{url} options='-c log_min_duration_statement=0'"
+    with serving(logged, public=None) as server:
+        assert status(server, token) == 200
+        operate = Serving(server.port, token=token).get(
+            "/operate", method="POST", json={"action": "pause", "name": "none"}
+        )
+        assert operate.status_code == 403
+    log = cluster.log.read_text()
+    assert "publish_token_check" in log
+    assert "publish_serve_operate" in log
+    assert token not in log

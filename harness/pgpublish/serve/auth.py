@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from starlette.requests import HTTPConnection
 from pgpublish.errors import BadArgument, BadToken, NotGranted
 from pgpublish.serve.settings import Settings, is_loopback
 from pgpublish.serve.shared import Shared
-from pgpublish.serve.store import Store
+from pgpublish.serve.store import Store, digest
 
 LONGEST_TOKEN = 8 << 10
 LAST_SECOND = 253402300799  # of the year 9999, the last that datetime knows
@@ -68,8 +67,7 @@ class Auth:
         """Whose token this is, as the database said within the last seconds."""
         if len(token) > LONGEST_TOKEN or not token.isascii():
             raise _bad("it is not a token")
-        digest = hashlib.sha256(token.encode()).digest()
-        reader = await self._known.get(digest, lambda: self._check(token))
+        reader = await self._known.get(digest(token), lambda: self._check(token))
         left = reader.expires_in()
         if left is not None and left <= 0:
             raise _bad("its time is over")

@@ -197,7 +197,7 @@ insert into api values
   ($$select publish_token_add(gen_random_uuid()::text, 'publish_reader')$$, '   a'),
   ($$select publish_token_remove('none')$$,                   '   a'),
   ($$select publish_tokens()$$,                               '   a'),
-  ($$select pg_temp.reach('select publish_token_check(''none'')')$$,        '   as'),
+  ($$select pg_temp.reach('select publish_token_check(''none''::bytea)')$$,        '   as'),
   ($$select publish_serve_reader('publish_reader')$$,         '   as'),
   ($$select publish_serve_page('publish_reader')$$,           '   as'),
   ($$select publish_serve_stream('publish_reader')$$,         '   as'),
@@ -207,7 +207,7 @@ insert into api values
   ($$select publish_serve_metrics('publish_reader')$$,        '   as'),
   ($$select publish_serve_history()$$,                        '   as'),
   ($$select publish.check_metrics('publish_reader', null)$$,  '   as'),
-  ($$select pg_temp.reach('select publish_serve_operate(''none'', ''pause'', ''t'')')$$, '   as');
+  ($$select pg_temp.reach('select publish_serve_operate(''none''::bytea, ''pause'', ''t'')')$$, '   as');
 grant trigger, select on article to publish_admin;
 select pg_temp.may(r.role, strpos(a.roles, r.letter) > 0, a.call)
   from api a cross join role r;
