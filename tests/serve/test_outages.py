@@ -226,6 +226,8 @@ def test_the_command_serves_and_ends_its_streams_when_it_is_stopped(url, orders,
         (2, ["--public", "publish_reader", "--tokens"]),
         (2, ["--port", "0"]),
         (1, ["--host", "nowhere.invalid", "--tokens"]),
+        (1, ["--tokens", "--jwt-key", sys.executable]),
+        (1, ["--tokens", "--jwt-key", __file__]),
     ],
 )
 def test_the_command_refuses_what_nobody_meant(url, code, arguments):

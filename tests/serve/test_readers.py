@@ -89,6 +89,8 @@ def test_a_signed_token_is_worth_what_its_claims_say(url, orders, put, algorithm
         page = Serving(server.port, token=signed()).get("/changes").json()
         assert [c["payload"] for c in page["changes"]] == [{"tenant": "7"}]
         assert status(server, signed(exp=10**18)) == 200
+        ahead = time.time() + 10  # the clock of who signed
+        assert status(server, signed(iat=ahead, nbf=ahead)) == 200
         for wrong in (
             signed(exp=time.time() - 1),
             signed(exp=None),
@@ -125,7 +127,17 @@ def test_a_role_may_be_fixed_for_all_signed_tokens(url, orders, put):
 
 
 @pytest.mark.parametrize(
-    ("key", "algorithm"), [("short", "HS256"), (SECRET, "none"), (SECRET, "HS512")]
+    ("key", "algorithm"),
+    [
+        ("short", "HS256"),
+        (SECRET, "none"),
+        (SECRET, "HS512"),
+        (SECRET, "RS256"),
+        (SECRET, "ES256"),
+        (pem(RSA), "HS256"),
+        (pem(RSA), "ES256"),
+        (pem(EC), "RS256"),
+    ],
 )
 def test_rules_that_protect_nothing_are_refused(key, algorithm):
     with pytest.raises(BadArgument):

@@ -118,7 +118,7 @@ def serve(
         jwt=None
         if jwt_key is None
         else Jwt(
-            jwt_key.read_text().strip(),
+            _key(jwt_key),
             jwt["jwt_algorithm"],
             jwt["jwt_audience"],
             jwt["jwt_issuer"],
@@ -148,3 +148,14 @@ def serve(
             )
         )
         run(application, settings, host, port)
+
+
+def _key(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadArgument(
+            "the key cannot be read",
+            detail=f"{file}: {getattr(error, 'strerror', None) or 'it is not a text'}",
+            hint="Give a file with a public key as PEM, or with the secret of HS256.",
+        ) from None

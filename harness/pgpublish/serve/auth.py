@@ -16,6 +16,7 @@ from pgpublish.serve.shared import Shared
 from pgpublish.serve.store import Store, digest
 
 LONGEST_TOKEN = 8 << 10
+AHEAD_S = 30  # that the clock of who signs a token may be ahead of ours
 LAST_SECOND = 253402300799  # of the year 9999, the last that datetime knows
 
 
@@ -103,6 +104,7 @@ class Auth:
                 algorithms=[known.algorithm],
                 audience=known.audience,
                 issuer=known.issuer,
+                leeway=AHEAD_S,  # of nbf and iat: check() looks at exp without it
                 options={"require": ["exp"], "verify_aud": known.audience is not None},
             )
         except jwt.PyJWTError as error:

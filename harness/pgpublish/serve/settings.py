@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+import jwt
+
 from pgpublish.errors import BadArgument
 
 ALGORITHMS = ("RS256", "ES256", "HS256")
@@ -45,6 +47,14 @@ class Jwt:
                 detail=f"Algorithm {self.algorithm}.",
                 hint="Give the server the public key only.",
             )
+        try:
+            jwt.algorithms.get_default_algorithms()[self.algorithm].prepare_key(self.key)
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise BadArgument(
+                "this is not a key of that algorithm",
+                detail=f"Algorithm {self.algorithm}.",
+                hint="Give a public key as PEM; for HS256 the secret, which is no PEM.",
+            ) from None
 
 
 @dataclass(frozen=True)
