@@ -83,6 +83,12 @@ def test_the_feed_is_mounted_beside_what_is_there(mounted, put):
 
 @pytest.fixture
 def nginx(server: Serving, tmp_path: Path) -> Iterator[Serving]:
+    with behind_nginx(server, tmp_path) as proxied:
+        yield proxied
+
+
+@contextmanager
+def behind_nginx(server: Serving, tmp_path: Path) -> Iterator[Serving]:
     """nginx with the recipe, in front of a server."""
     port = free_port()
     recipe = (RECIPES / "nginx.conf").read_text()
@@ -135,6 +141,14 @@ def test_nginx_keeps_pages_below_the_head_and_asks_for_the_last_one(nginx, put):
     assert (seen[:2], seen[3] == "HIT") == (["MISS", "HIT"], False)
     put("note", "d", "4")
     assert payloads(get(last + first["cursor"]).json()["changes"]) == [2, 3, 4]
+
+
+def test_nginx_does_not_open_a_server_without_a_rule_to_everybody(url, orders, put, tmp_path):
+    put("note", "a", "1")
+    with serving(url, local_only=True) as server, behind_nginx(server, tmp_path) as proxied:
+        assert server.get("/changes").status_code == 200
+        for path in ("changes", "stream", "now", "metrics"):
+            assert proxied.get(f"/feed/{path}").status_code == 403
 
 
 def test_postgrest_calls_a_function_of_each_kind_as_the_role_of_a_request(url, orders, put):

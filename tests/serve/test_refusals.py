@@ -261,6 +261,9 @@ def local(cluster, shared):
         (403, {"Host": "localhost.evil.example"}),
         (403, {"Host": "localhost", "X-Forwarded-For": "10.0.0.1"}),
         (403, {"Host": "localhost", "Forwarded": "for=10.0.0.1"}),
+        (403, {"Host": "localhost", "Via": "1.1 proxy"}),
+        (403, {"Host": "localhost", "X-Forwarded-Proto": "https"}),
+        (403, {"Host": "localhost", "CF-Connecting-IP": "10.0.0.1"}),
     ],
 )
 def test_without_a_rule_it_answers_only_this_machine(local, status, headers):

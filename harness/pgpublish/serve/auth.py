@@ -17,6 +17,18 @@ from pgpublish.serve.store import Store, digest
 
 LONGEST_TOKEN = 8 << 10
 AHEAD_S = 30  # that the clock of who signs a token may be ahead of ours
+FORWARDED = {  # what proxies add
+    "cf-connecting-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+}
 LAST_SECOND = 253402300799  # of the year 9999, the last that datetime knows
 
 
@@ -137,7 +149,7 @@ def _require_local(request: HTTPConnection) -> None:
     """A page of another site reaches a loopback address by a name of its own; a proxy by ours."""
     given = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:]*))(?::[0-9]*)?", request.headers.get("host", ""))
     host = "" if given is None else given[1] or given[2] or ""
-    forwarded = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers.keys())
+    forwarded = not FORWARDED.isdisjoint(request.headers.keys())
     if forwarded or not is_loopback(host):
         raise NotGranted(
             "this server answers only on this machine",
