@@ -167,3 +167,14 @@ def test_it_can_be_mounted_in_an_application_of_ones_own(url, orders, put):
     assert bare.headers["location"] == "http://localhost/feed/"  # its addresses are relative
     assert not re.search(r'(src|href)="/', html.text)
     assert (script.status_code, now.json()["kinds"]) == (200, ["note", "order"])
+
+
+def test_who_forgets_its_lifespan_is_told_so(url, orders):
+    async def ask() -> None:
+        feed = app(url, Settings(public="publish_reader"))
+        transport = httpx.ASGITransport(Starlette(routes=[Mount("/feed", feed)]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://mounted") as client:
+            await client.get("/feed/changes")
+
+    with pytest.raises(RuntimeError, match="lifespan"):
+        asyncio.run(ask())

@@ -55,6 +55,7 @@ class Store:
 
     def __init__(self, url: str, sessions: int, call_time: float) -> None:
         self.call_time = call_time
+        self.began = False
         self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
             url,
             min_size=1,
@@ -74,12 +75,18 @@ class Store:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         await self.pool.open(wait=False)
+        self.began = True
         try:
             yield
         finally:
             await self.pool.close(timeout=2.0)
 
     async def _rows(self, query: LiteralString, *arguments: object) -> list[Row]:
+        if not self.began:
+            raise RuntimeError(
+                "the lifespan of the feed was not entered: where you mount it, enter"
+                " feed.router.lifespan_context(feed) in the lifespan of your application"
+            )
         failed: PublishError = ConnectionFailed("the database does not answer")
         for _ in range(TRIES):
             try:
