@@ -55,6 +55,8 @@ def test_a_token_of_the_database_is_worth_its_role_and_scope(url, orders, put):
         assert status(server, token, "/stream?kinds=note") == 403
         theirs = one(orders, "select publish_pub_id('order', '2')")
         assert status(server, token, f"/kinds/order/{theirs}") == 404
+        ours = one(orders, "select publish_pub_id('order', '1')")
+        assert shop.get(f"/kinds/order/{ours}").headers["cache-control"] == "private, no-cache"
         for wrong in (token[:-1], token + "0", "pgp_" + "0" * 64, "x" * 9000, "a b", "a.b.c"):
             assert status(server, wrong) == 401
         with Serving(server.port).stream(f"/stream?access_token={token}") as events:

@@ -107,7 +107,10 @@ class Server:
             return problem(404, "nothing is published under this pub_id", code="PT404")
         return Response(
             text,
-            headers={"Cache-Control": "no-cache", "Vary": "Authorization"},
+            headers={
+                "Cache-Control": "no-cache" if reader.token is None else "private, no-cache",
+                "Vary": "Authorization",
+            },
             media_type="application/json",
         )
 
@@ -194,6 +197,7 @@ def app(url: str | None = None, settings: Settings | None = None) -> Starlette:
     made = Starlette(
         routes=routes, middleware=middleware, exception_handlers=HANDLERS, lifespan=server.running
     )
+    made.router.redirect_slashes = False  # it would send a token to what the header Host says
     made.state.server = server
     return made
 
