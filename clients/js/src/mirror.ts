@@ -111,7 +111,16 @@ export class Mirror<T = unknown> {
   }
 
   private tell(changed: ReadonlyMap<string, Change<T>>, all: boolean): void {
-    for (const listener of this.listeners) listener(changed, all);
+    for (const listener of [...this.listeners]) {
+      try {
+        listener(changed, all);
+      } catch (error) {
+        // It is reported as what nobody caught; the mirror and the other listeners go on.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 }
 

@@ -15,9 +15,14 @@ export interface Storage<T = unknown> {
 const CHANGES = "changes";
 const CURSOR = "cursor";
 
-/** A browser's IndexedDB, under this name: one for each feed, set of kinds and reader. */
+/** A browser's IndexedDB, under this name: one for each feed, set of kinds and reader.
+ *
+ * Tabs may share a name. One of them writes: who finds a cursor there that it did not write stops,
+ * since it may be behind, and what it wrote would never be corrected. */
 export function indexedDb<T = unknown>(name: string): Storage<T> {
   let opened: Promise<IDBDatabase> | null = null;
+  let place: string | undefined; // the cursor that was read or written here last
+  let writes = true;
 
   function open(): Promise<IDBDatabase> {
     opened ??= new Promise((resolve, reject) => {
@@ -34,12 +39,7 @@ export function indexedDb<T = unknown>(name: string): Storage<T> {
 
   async function within(work: (changes: IDBObjectStore, cursor: IDBObjectStore) => void) {
     const transaction = (await open()).transaction([CHANGES, CURSOR], "readwrite");
-    try {
-      work(transaction.objectStore(CHANGES), transaction.objectStore(CURSOR));
-    } catch (error) {
-      transaction.abort(); // what was put before would be committed
-      throw error;
-    }
+    work(transaction.objectStore(CHANGES), transaction.objectStore(CURSOR));
     await new Promise<void>((resolve, reject) => {
       transaction.oncomplete = () => resolve();
       transaction.onerror = transaction.onabort = () => reject(transaction.error);
@@ -54,20 +54,42 @@ export function indexedDb<T = unknown>(name: string): Storage<T> {
         cursor = at.get(CURSOR);
         changes = kept.getAll();
       });
-      return cursor.result === undefined ? null : { cursor: cursor.result, changes: changes.result };
+      place = cursor.result;
+      writes = true;
+      return place === undefined ? null : { cursor: place, changes: changes.result };
     },
-    save: (cursor, changes) =>
-      within((kept, at) => {
-        for (const change of changes) {
-          if (change.deleted) kept.delete(change.pub_id);
-          else kept.put(change);
-        }
-        at.put(cursor, CURSOR);
-      }),
-    clear: () =>
-      within((kept, at) => {
+    async save(cursor, changes) {
+      let found!: IDBRequest<string | undefined>;
+      let fault: unknown;
+      if (!writes) return;
+      await within((kept, at) => {
+        found = at.get(CURSOR);
+        found.onsuccess = () => {
+          if (found.result !== place) return;
+          try {
+            for (const change of changes) {
+              if (change.deleted) kept.delete(change.pub_id);
+              else kept.put(change);
+            }
+            at.put(cursor, CURSOR);
+          } catch (error) {
+            fault = error;
+            found.transaction!.abort(); // what was put before would be committed
+          }
+        };
+      }).catch((error) => {
+        throw fault ?? error;
+      });
+      writes = found.result === place;
+      place = cursor;
+    },
+    async clear() {
+      await within((kept, at) => {
         kept.clear();
         at.clear();
-      }),
+      });
+      place = undefined;
+      writes = true;
+    },
   };
 }

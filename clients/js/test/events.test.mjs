@@ -150,6 +150,30 @@ test("a mirror shows its old state until a reset is whole", async (t) => {
   assert.equal(held.get("p7").payload, 7);
 });
 
+test("a listener that throws is reported, and stops neither the mirror nor the others", async (t) => {
+  const { url } = await server(
+    t,
+    streams(`event: live\ndata: {}\n\ndata: ${change(1)}\nid: c1\n\ndata: ${change(2)}\nid: c2\n\n`, false),
+  );
+  const reported = [];
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => reported.push(error.message));
+  const held = mirror(url);
+  const told = [];
+  await new Promise((resolve) => {
+    held.subscribe((changed) => {
+      throw new Error(`broken ${changed.size}`);
+    });
+    held.subscribe((changed) => told.push(...changed.keys()) === 2 && resolve());
+  });
+  await held.close();
+  process.removeAllListeners("uncaughtException");
+  others.forEach((other) => process.on("uncaughtException", other));
+  assert.deepEqual([told, held.size], [["p1", "p2"], 2]);
+  assert.deepEqual(reported, ["broken 1", "broken 1"]);
+});
+
 test("a mirror that is refused says so", async (t) => {
   const { url } = await server(t, refuses(404, { title: "kind is not defined", code: "PT404" }));
   const held = mirror(url);
