@@ -83,12 +83,13 @@ export async function* events<T = unknown>(
 ): AsyncGenerator<Event<T>, void, undefined> {
   const wait = { least: options.minDelay ?? 500, failures: 0 };
   const most = options.maxDelay ?? 30_000;
+  const address = streamOf(url, options.kinds);
   let cursor = options.cursor ?? null;
   let refused = false;
   while (!options.signal?.aborted) {
     let cause: unknown = new Interrupted("the server ended the stream");
     try {
-      for await (const event of connection<T>(url, options, cursor, wait)) {
+      for await (const event of connection<T>(address, options, cursor, wait)) {
         wait.failures = 0;
         refused = false;
         if (event.type === "reset") cursor = null;
@@ -140,7 +141,7 @@ export async function* changes<T = unknown>(
 }
 
 async function* connection<T>(
-  url: string | URL,
+  address: URL,
   options: Options,
   cursor: string | null,
   wait: { least: number },
@@ -152,7 +153,7 @@ async function* connection<T>(
   const silent = () => stop.abort(new Interrupted(`nothing came for ${silence} ms`));
   let timer = setTimeout(silent, silence);
   try {
-    const response = await open(url, options, cursor, stop.signal);
+    const response = await open(address, options, cursor, stop.signal);
     const blocks = new Blocks();
     const decoder = new TextDecoder();
     const reader = response.body!.getReader();
@@ -174,8 +175,16 @@ async function* connection<T>(
   }
 }
 
+/** A relative url is one of the page. Throws TypeError: no wait would help. */
+function streamOf(url: string | URL, kinds: readonly string[] | undefined): URL {
+  const address = new URL(url, globalThis.location?.href);
+  address.pathname += address.pathname.endsWith("/") ? "stream" : "/stream";
+  if (kinds !== undefined) address.searchParams.set("kinds", kinds.join(","));
+  return address;
+}
+
 async function open(
-  url: string | URL,
+  address: URL,
   options: Options,
   cursor: string | null,
   signal: AbortSignal,
@@ -184,9 +193,6 @@ async function open(
   const token = typeof options.token === "function" ? await options.token() : options.token;
   if (token !== undefined) headers["Authorization"] = `Bearer ${token}`;
   if (cursor !== null) headers["Last-Event-ID"] = cursor;
-  const base = String(url);
-  const address = new URL(`${base}${base.endsWith("/") ? "" : "/"}stream`);
-  if (options.kinds !== undefined) address.searchParams.set("kinds", options.kinds.join(","));
   const response = await (options.fetch ?? fetch)(address, { headers, signal, cache: "no-store" });
   if (response.ok && response.body !== null) return response;
   const problem = await response.json().catch(() => ({}));

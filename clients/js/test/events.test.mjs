@@ -55,6 +55,16 @@ test("it comes back after the last cursor whose changes were done with", async (
   assert.equal(asked[0].headers.authorization, "Bearer t");
 });
 
+test("an address may be relative to the page, and one that is none is thrown", async (t) => {
+  const { url, asked } = await server(t, streams(`data: ${change(1)}\nid: c1\n\n`, false));
+  await assert.rejects(take(1, changes("/feed")), TypeError);
+  await assert.rejects(mirror("/feed").ready, TypeError);
+  globalThis.location = { href: url.replace("/feed", "/shop/page") };
+  t.after(() => delete globalThis.location);
+  for (const given of ["/feed", "../feed/", new URL(`${url}?a=b`)]) await take(1, changes(given));
+  assert.deepEqual(asked.map((one) => one.url), ["/feed/stream", "/feed/stream", "/feed/stream?a=b"]);
+});
+
 test("a refusal is thrown with its code and not tried again", async (t) => {
   const problem = { title: "this kind is not granted", code: "PT403", hint: "Name others." };
   const { url, asked } = await server(t, refuses(403, problem));
