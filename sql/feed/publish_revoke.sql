@@ -41,13 +41,20 @@ begin
     loop
       execute format('revoke execute on function %s from %I', v_function, publish_revoke.role);
     end loop;
+    if pg_has_role(publish_revoke.role, 'publish_reader', 'usage')
+       and exists (select from publish.reader r where r.role = 'publish_reader') then
+      raise warning 'this role reads what publish_reader was granted now' using
+        detail = format('role %I', publish_revoke.role),
+        hint = format('To end that, call: revoke publish_reader from %I', publish_revoke.role);
+    end if;
   end if;
   return true;
 end
 $$;
 comment on function public.publish_revoke(name, text[]) is
   'Takes back what publish_grant gave: these kinds, or all with the scope, which is the default. '
-  'publish_reader: its members without a grant of their own then read nothing. Returns whether '
+  'publish_reader: its members without a grant of their own then read nothing. Another member '
+  'of publish_reader then reads what that was granted, which a warning says. Returns whether '
   'there was something to take. Errors: PT400 some kinds of a reader that was granted all.';
 revoke all on function public.publish_revoke(name, text[]) from public;
 grant execute on function public.publish_revoke(name, text[]) to publish_admin;

@@ -25,6 +25,15 @@ as $$
    cross join unnest(array['publish_worker', 'publish_admin', 'publish_server']) as o (name)
    where pg_has_role(r.oid, o.name, 'member')
   union all
+  select 'wide_grant', 'warning', 'role ' || r.rolname,
+         format('it was granted %s, and as a member of publish_reader it sees names and figures of '
+                'all kinds and subscriptions', array_to_string(g.kinds, ', ')),
+         format('revoke publish_reader from %I', r.rolname)
+    from publish.reader g
+    join pg_roles r on r.rolname = g.role and not r.rolsuper
+   where g.role <> 'publish_reader' and ('*' <> all (g.kinds) or g.scope is not null)
+     and pg_has_role(r.oid, 'publish_reader', 'usage')
+  union all
   select distinct 'worker_role', 'warning', 'role ' || a.usename,
          'a worker logs in as a superuser', 'Log in as a member of publish_worker and nothing else'
     from pg_stat_activity a join pg_roles r on r.oid = a.usesysid and r.rolsuper

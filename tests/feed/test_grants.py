@@ -127,8 +127,14 @@ def test_a_grant_of_its_own_narrows_a_member_of_publish_reader(db):
     db.execute("select publish_grant('looker', '{country}')")
     assert ids(db, "looker") == ["ch"]
     refused(db, "PT403", "looker", "select publish_pub_id('secret', 's')")
+    told: list[str] = []
+    db.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
     assert one(db, "select publish_revoke('looker')")
+    assert told == ["this role reads what publish_reader was granted now"]
     assert len(ids(db, "looker")) == 5
+    db.execute("select publish_revoke('publish_reader'); select publish_grant('looker', '{order}')")
+    assert one(db, "select publish_revoke('looker')")
+    assert len(told) == 1
 
 
 def test_rows_of_roles_count_together_unless_their_scopes_differ(db):

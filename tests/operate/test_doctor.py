@@ -140,9 +140,14 @@ def test_it_names_a_grant_that_limits_nobody(db):
     db.execute("create role reader in role publish_reader")
     try:
         db.execute("select publish_grant('reader', '{note}')")
-        assert names(db) == set()
+        assert names(db) == {"wide_grant"}
         db.execute("grant publish_server to reader")
-        assert names(db) == {"void_grant"}
+        assert names(db) == {"void_grant", "wide_grant"}
+        db.execute("revoke publish_server, publish_reader from reader")
+        assert names(db) == set()
+        db.execute("grant publish_reader to reader; select publish_revoke('reader')")
+        db.execute("select publish_grant('reader', '{*}')")
+        assert names(db) == set()
     finally:
         db.execute("drop owned by reader; drop role reader")
 
