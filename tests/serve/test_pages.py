@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from helpers import PATIENCE, begin, head, one, until
+from serving import serving
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -178,3 +179,14 @@ def test_who_forgets_its_lifespan_is_told_so(url, orders):
 
     with pytest.raises(RuntimeError, match="lifespan"):
         asyncio.run(ask())
+
+
+def test_sessions_that_the_database_ended_cost_no_request(url, orders, admin, put):
+    put("note", "a", "1")
+    with serving(url, look=60.0) as server, ThreadPoolExecutor(8) as pool:
+        every = [f"/changes?limit={n}" for n in range(1, 40)]
+        assert {answer.status_code for answer in pool.map(server.get, every)} == {200}
+        sessions = "from pg_stat_activity a where a.application_name = 'pgpublish serve'"
+        assert one(admin, f"select count(*) {sessions}") > 4
+        admin.execute(f"select pg_terminate_backend(a.pid, 5000) {sessions}".encode())
+        assert server.get("/changes").status_code == 200

@@ -17,7 +17,6 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from pgpublish.errors import BadArgument, ConnectionFailed, PublishError, translate
 
 Row = tuple[Any, ...]
-TRIES = 3  # a pool may hold as many sessions of a server that is gone
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Store:
     """Reads for readers that come with a token. Each method raises PublishError."""
 
     def __init__(self, url: str, sessions: int, call_time: float) -> None:
+        self.tries = sessions + 1  # all of them may be sessions of a server that is gone
         self.call_time = call_time
         self.began = False
         self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
@@ -88,7 +88,7 @@ class Store:
                 " feed.router.lifespan_context(feed) in the lifespan of your application"
             )
         failed: PublishError = ConnectionFailed("the database does not answer")
-        for _ in range(TRIES):
+        for _ in range(self.tries):
             try:
                 async with asyncio.timeout(self.call_time), self.pool.connection() as conn:
                     cursor = conn.cursor(row_factory=tuple_row)
