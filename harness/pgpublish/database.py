@@ -41,21 +41,14 @@ def connect(
     given = database_url or os.environ.get("DATABASE_URL", "")
     conninfo.check(given)
     try:
-        return Session.connect(
-            given,
-            autocommit=True,
-            prepare_threshold=None,
-            client_encoding="utf8",  # over PGCLIENTENCODING, the role and the database
-            fallback_application_name=name,
-            **_defaults(given, primary),
-        )
+        return Session.connect(given, **parameters(given, name, primary))
     except psycopg.Error as error:
         # Without its cause, which a traceback would show with what stands in the URL.
         raise conninfo.without_secrets(translate(error), given) from None
 
 
-def _defaults(url: str, primary: bool) -> dict[str, Any]:
-    """Parameters that the user did not set: a peer that vanished is noticed within 90 s."""
+def parameters(url: str, name: str, primary: bool = False) -> dict[str, Any]:
+    """What connect adds to a URL. A peer that vanished is noticed within 90 s."""
     given = conninfo_to_dict(url)
     wanted: dict[str, Any] = {
         "connect_timeout": 10,
@@ -67,7 +60,12 @@ def _defaults(url: str, primary: bool) -> dict[str, Any]:
     hosts = str(given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST", ""))
     if primary and "," in hosts and "PGTARGETSESSIONATTRS" not in os.environ:
         wanted["target_session_attrs"] = "read-write"
-    return {name: value for name, value in wanted.items() if name not in given}
+    return {
+        "autocommit": True,
+        "prepare_threshold": None,
+        "client_encoding": "utf8",  # over PGCLIENTENCODING, the role and the database
+        "fallback_application_name": name,
+    } | {key: value for key, value in wanted.items() if key not in given}
 
 
 def worker_session(database_url: str | None, stop: Stop) -> Connection:

@@ -181,6 +181,21 @@ def test_who_forgets_its_lifespan_is_told_so(url, orders):
         asyncio.run(ask())
 
 
+@pytest.mark.parametrize("encoding", ["latin1", "sql_ascii"])
+def test_every_letter_is_told_whatever_encoding_the_database_prefers(
+    url, orders, admin, put, encoding
+):
+    name = orders.info.dbname
+    admin.execute(f"alter database {name} set client_encoding to {encoding}".encode())
+    put("note", "a", '"€ ł"')
+    with serving(url) as server:
+        assert server.get("/changes").json()["changes"][0]["payload"] == "€ ł"
+        with server.stream() as events:
+            assert [change["payload"] for change in events.until("live")] == ["€ ł"]
+            put("note", "a", '"ł"')
+            assert events.changes(1)[0]["payload"] == "ł"
+
+
 def test_sessions_that_the_database_ended_cost_no_request(url, orders, admin, put):
     put("note", "a", "1")
     with serving(url, look=60.0) as server, ThreadPoolExecutor(8) as pool:

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from pgpublish.database import parameters
 from pgpublish.serve.settings import Settings
 
 log = logging.getLogger("pgpublish.serve")
@@ -159,12 +160,7 @@ class Hub:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    self.url,
-                    autocommit=True,
-                    prepare_threshold=None,
-                    connect_timeout=5,
-                    row_factory=namedtuple_row,
-                    fallback_application_name="pgpublish serve",
+                    self.url, row_factory=namedtuple_row, **parameters(self.url, "pgpublish serve")
                 ) as conn:
                     listening = await self._listen(conn)
                     while True:

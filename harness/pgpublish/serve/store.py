@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from pgpublish.database import parameters
 from pgpublish.errors import BadArgument, ConnectionFailed, PublishError, translate
 
 Row = tuple[Any, ...]
@@ -64,12 +65,7 @@ class Store:
             timeout=2.0,
             max_waiting=10_000,
             reconnect_timeout=2.0,
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": None,
-                "connect_timeout": 5,
-                "fallback_application_name": "pgpublish serve",
-            },
+            kwargs=parameters(url, "pgpublish serve"),
         )
 
     @asynccontextmanager
