@@ -22,11 +22,13 @@ from helpers import (
     standby_of,
     until,
 )
+from pooler import pooled, proxied
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 from serving import Serving, free_port, serving
 
 from pgpublish.migrate import migrate
+from pgpublish.serve import hub
 
 pytest_plugins = ["served"]
 
@@ -241,3 +243,28 @@ def test_the_command_refuses_what_nobody_meant(url, code, arguments):
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     if code == 1 and "--tokens" not in arguments:
         assert "who may read is not said" in done.stderr
+
+
+def test_streams_and_pages_work_through_a_pooler(cluster, orders, put):
+    put("note", "a", "1")
+    with pooled(cluster, orders.info.dbname) as url, serving(url) as server:
+        assert len(server.get("/changes").json()["changes"]) == 1
+        with server.stream() as events:
+            assert len(events.until("live")) == 1
+            put("note", "b", "2")  # no notification comes through
+            assert [change["payload"] for change in events.changes(1)] == [2]
+
+
+def test_connections_that_forward_nothing_more_are_given_up(cluster, orders, put, monkeypatch):
+    monkeypatch.setattr(hub, "PATIENCE_S", 0.5)
+    put("note", "a", "1")
+    with (
+        proxied(cluster, orders.info.dbname) as proxy,
+        serving(proxy.url, call_time=0.5) as server,
+        server.stream() as events,
+    ):
+        assert len(events.until("live")) == 1
+        proxy.freeze()
+        put("note", "b", "2")
+        assert [change["payload"] for change in events.changes(1)] == [2]
+        until(lambda: server.get("/changes").status_code == 200)
