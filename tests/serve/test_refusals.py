@@ -170,6 +170,7 @@ def test_no_more_clients_than_may_are_let_in(url, orders):
             until(lambda: server.feed.streams == 2)
             answer = server.get("/stream")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+            assert server.get("/stream?cursor=unread").status_code == 503
             crowd = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
             with suppress(ConnectionResetError):
                 assert any(conn.recv(1) == b"" for conn in crowd[10:])

@@ -79,8 +79,6 @@ class Server:
         filter = await self.rights.filter(reader, kinds)
         if cursor is not None:  # an error while it has a status
             await self.store.page(reader.role, reader.scope, cursor, 1, kinds)
-        if self.streams >= self.settings.streams:
-            raise Busy
         try:
             async with asyncio.timeout(5):
                 await self.hub.placed.wait()
@@ -134,12 +132,15 @@ class Streams:
         self.server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        answer = await self.server.stream(request)
-        if request.method == "HEAD":
-            answer = Response(None, media_type="text/event-stream")
+        # Before anything is asked for it: a crowd that comes back costs the database nothing.
+        if self.server.streams >= self.server.settings.streams:
+            raise Busy
         self.server.streams += 1
         try:
+            request = Request(scope, receive)
+            answer = await self.server.stream(request)
+            if request.method == "HEAD":
+                answer = Response(None, media_type="text/event-stream")
             await answer(scope, receive, send)
         finally:
             self.server.streams -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -9,6 +10,7 @@ import jwt
 
 from pgpublish.errors import BadArgument
 
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#A-Z\s]+")
 ALGORITHMS = ("RS256", "ES256", "HS256")
 
 
@@ -90,6 +92,15 @@ class Settings:
     call_time: float = 15.0
     recheck: float = 5.0
     look: float = 1.0
+
+    def __post_init__(self) -> None:
+        for origin in self.origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise BadArgument(
+                    "this is not an origin",
+                    detail=f"Origin {origin}.",
+                    hint="Write scheme, host and port, as browsers do: https://shop.example",
+                )
 
 
 def is_loopback(host: str) -> bool:
