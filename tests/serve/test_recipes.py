@@ -143,6 +143,30 @@ def test_nginx_keeps_pages_below_the_head_and_asks_for_the_last_one(nginx, put):
     assert payloads(get(last + first["cursor"]).json()["changes"]) == [2, 3, 4]
 
 
+def test_nginx_gives_nobody_what_it_keeps_for_another(nginx, orders, put):
+    put("order", "1", '{"tenant": "a"}', "2", '{"tenant": "b"}', "3", '{"tenant": "b"}')
+    put("note", "a", "1", "b", "2")
+    orders.execute("create role web; select publish_grant('web', '{order}')")
+    tokens = [one(orders, "select publish_token_add(%s, 'web', %s)", t, t) for t in ("a", "b")]
+
+    def asked(token: str | None) -> list[Any]:
+        reader = Serving(nginx.port, token=token)
+        return [reader.get(f"/feed/changes?limit={n}").json()["changes"] for n in (1, 2, 500)]
+
+    try:
+        kept = asked(None)
+        assert [len(changes) for changes in kept] == [1, 2, 5]
+        for token, tenant, count in zip(tokens, "ab", (1, 2), strict=True):
+            for changes in asked(token):
+                assert {change["payload"]["tenant"] for change in changes} == {tenant}
+            assert len(asked(token)[-1]) == count
+        assert asked(None) == kept
+        wrong = Serving(nginx.port, token="pgp_" + "0" * 64)
+        assert wrong.get("/feed/changes?limit=1").status_code == 401
+    finally:
+        orders.execute("drop owned by web; drop role web")
+
+
 def test_nginx_does_not_open_a_server_without_a_rule_to_everybody(url, orders, put, tmp_path):
     put("note", "a", "1")
     with serving(url, local_only=True) as server, behind_nginx(server, tmp_path) as proxied:
