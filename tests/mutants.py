@@ -502,6 +502,20 @@ MUTANTS = [
         "tests/feed/test_tokens.py",
     ),
     Mutant(
+        "a long poll outlives its token",
+        "harness/pgpublish/serve/pages.py",
+        "                await self.auth.require(asked.reader)\n",
+        "",
+        "tests/serve/test_expiry.py",
+    ),
+    Mutant(
+        "a token is worth the same for ever",
+        "harness/pgpublish/serve/auth.py",
+        "        if reader.token is not None:\n            now =",
+        "        if False:\n            now =",
+        "tests/serve/test_expiry.py tests/serve/test_stream.py",
+    ),
+    Mutant(
         "a token gives a reader another scope",
         "sql/feed/reading_for.sql",
         "if v_reader.scope <> reading_for.scope or reading_for.scope = '' then",

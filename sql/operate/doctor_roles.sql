@@ -34,6 +34,14 @@ as $$
    where g.role <> 'publish_reader' and ('*' <> all (g.kinds) or g.scope is not null)
      and pg_has_role(r.oid, 'publish_reader', 'usage')
   union all
+  select 'lost_grant', 'warning', 'role ' || g.role,
+         format('it was granted %s, and there is no such role: one that gets this name has the '
+                'grant, and one that was renamed lost it',
+                array_to_string(g.kinds, ', ')),
+         format('select publish_revoke(%L); grant again what was renamed', g.role)
+    from publish.reader g
+   where to_regrole(quote_ident(g.role)) is null
+  union all
   select distinct 'worker_role', 'warning', 'role ' || a.usename,
          'a worker logs in as a superuser', 'Log in as a member of publish_worker and nothing else'
     from pg_stat_activity a join pg_roles r on r.oid = a.usesysid and r.rolsuper

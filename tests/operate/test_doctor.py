@@ -152,6 +152,19 @@ def test_it_names_a_grant_that_limits_nobody(db):
         db.execute("drop owned by reader; drop role reader")
 
 
+def test_it_names_a_grant_whose_role_was_renamed_or_dropped(db):
+    db.execute("create role reader; select publish_grant('reader', '{note}')")
+    try:
+        assert names(db) == set()
+        db.execute("alter role reader rename to reader2")
+        assert names(db) == {"lost_grant"}
+        db.execute("select publish_revoke('reader'), publish_grant('reader2', '{note}')")
+        assert names(db) == set()
+    finally:
+        db.execute("drop owned by reader2; drop role reader2")
+    assert names(db) == {"lost_grant"}
+
+
 def test_it_names_a_worker_that_is_a_superuser_and_connections_that_run_out(db, connect):
     worker = connect(application_name="pgpublish")
     assert names(db) == {"worker_role"}
