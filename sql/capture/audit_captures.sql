@@ -55,7 +55,7 @@ as $$
    where c.is_outdated
   union all
   select c.kind, c.relid::text, 'it has become a partition or a child, and its triggers do not see '
-         'what is written through its parent', 'Capture the table again.'
+         'what is written through its parent', publish.capture_sql(c.capture_id, false)
     from capture c
    where not c.by_row and exists (select from pg_inherits i where i.inhrelid = c.relid)
   union all
@@ -65,7 +65,7 @@ as $$
               when bool_or(e.trigger is null) then format('no trigger for %s',
                 string_agg(e.op, ', ' order by e.op) filter (where e.trigger is null))
               else 'a trigger was replaced by another' end,
-         'Capture the table again; the drain will then walk the kind.'
+         publish.capture_sql(e.capture_id, false) || '; the drain then walks the kind'
     from expected e
    group by e.kind, e.capture_id, e.tableoid, e.relid, e.function
   having bool_or(e.trigger is null or e.tgfoid <> e.function)
@@ -82,14 +82,14 @@ as $$
   union all
   select e.kind, e.tableoid::text,
          format('disabled for %s', string_agg(e.op, ', ' order by e.op)),
-         'Capture the table again; the drain will then walk the kind.'
+         publish.capture_sql(e.capture_id, false) || '; the drain then walks the kind'
     from expected e
    where e.tgenabled in ('D', 'R')
    group by e.kind, e.capture_id, e.tableoid
   union all
   select e.kind, e.tableoid::text,
          'it receives rows by logical replication, which its triggers do not see',
-         'Capture the table again with always => true; the drain will then walk the kind.'
+         publish.capture_sql(e.capture_id, true) || '; the drain then walks the kind'
     from expected e
    where exists (select from pg_subscription_rel s where s.srrelid = e.tableoid)
      and (not e.always or e.tgenabled = 'O')

@@ -29,6 +29,16 @@ as $$
          'Run: pgpublish deliver'
     from s where s.waits_for = 'a worker' and s.lag > doctor_delivery.old
   union all
+  select 'delivery_lag', 'warning', s.object,
+         format('%s changes wait, the oldest since %s, for %s', s.behind, s.oldest_undelivered_at,
+                case s.waits_for when 'time' then format('its rate or a retry, until %s', s.due_at)
+                                 else array_to_string(s.workers, ', ') end),
+         case s.waits_for when 'time' then 'Raise its rate, or see pgpublish subscriptions'
+                          else format('If this worker is gone: its lease of %s ends by itself; '
+                                      'else give the subscription more lanes', s.lease) end
+    from s where s.waits_for in ('its worker', 'time') and s.state = any ('{active,resyncing}')
+             and s.lag > doctor_delivery.old
+  union all
   select 'undefined_kind', 'warning', s.object,
          format('it asks for %s, which is not defined', k.kind),
          'Define the kind, or subscribe again without it'
@@ -43,10 +53,10 @@ as $$
    group by j.kind
   union all
   select 'nobody_works', 'error', 'jobs of kind ' || j.kind,
-         format('%s are due, the oldest since %s', count(*), min(j.due_at)),
+         format('%s are due or lost their worker, the oldest since %s', count(*), min(j.due_at)),
          format('Run: pgpublish work %s', quote_ident(j.kind))
     from publish.job j
-   where j.status in ('pending', 'failed')
+   where j.status in ('pending', 'failed', 'running')
      and j.due_at < clock_timestamp() - doctor_delivery.old
    group by j.kind
 $$;

@@ -11,9 +11,12 @@ as $$
   union all
   select 'nobody_drains', 'error', 'publish_drain',
          format('%s marks wait, the oldest since %s; the last drain was at %s', s.depth,
-                clock_timestamp() - s.lag, coalesce(s.last_drain_at::text, 'no time')),
-         'Run pgpublish drain, or schedule it: pgpublish cron install'
+                clock_timestamp() - s.lag, coalesce(s.last_drain_at::text, 'no time'))
+         || coalesce('; ' || w.who || ' keeps others from draining', ''),
+         coalesce('End it: ' || w.fix,
+                  'Run pgpublish drain, or schedule it: pgpublish cron install')
     from public.publish_status() s
+    left join publish.lockers() w on w.relation = 'publish.writer'::regclass
    where s.lag > doctor_drain.old and not publish.is_off()
      and (s.last_drain_at > clock_timestamp() - doctor_drain.old) is not true
   union all

@@ -33,6 +33,13 @@ as $$
          format('Let autovacuum run: vacuum %s', t.relid::regclass)
     from pg_stat_all_tables t
    where t.schemaname = 'publish' and t.n_dead_tup > greatest(100000, t.n_live_tup)
+  union all
+  select 'invalid_index', 'error', 'index ' || i.indexrelid::regclass,
+         format('no query over %s uses it', i.indrelid::regclass),
+         format('reindex index concurrently %s', i.indexrelid::regclass)
+    from pg_index i join pg_class c on c.oid = i.indexrelid
+   where c.relnamespace = 'publish'::regnamespace and not i.indisvalid
+     and c.relname !~ '_ccnew[0-9]*$'
 $$;
 comment on function publish.doctor_maintain(interval) is
   'For publish_doctor: what does not become smaller.';

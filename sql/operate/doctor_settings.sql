@@ -1,4 +1,5 @@
--- As the caller: its settings are those that count.
+-- As the caller, for its own settings. Those of other logins count where they are workers, but for
+-- session_replication_role: that of an application loses what it writes.
 create or replace function publish.doctor_settings() returns setof publish.finding
 language sql
 set search_path = pg_catalog, pg_temp
@@ -28,9 +29,31 @@ as $$
        current_setting('session_replication_role') = 'replica')
     ) as v (name, severity, fix, is_wrong)
    where v.is_wrong
+  union all
+  select 'setting', case c.name when 'synchronous_commit' then 'warning' else 'error' end,
+         'role ' || r.rolname, format('its sessions have %s = %s', c.name, c.value),
+         format('alter role %I%s reset %I', r.rolname, ' in database ' || quote_ident(d.datname),
+                c.name)
+    from pg_db_role_setting s
+    join pg_roles r on r.oid = s.setrole and r.rolname <> session_user and r.rolcanlogin
+    left join pg_database d on d.oid = s.setdatabase
+   cross join lateral (
+     select split_part(e.entry, '=', 1), substr(e.entry, strpos(e.entry, '=') + 1)
+       from unnest(s.setconfig) as e (entry)
+   ) as c (name, value)
+   where (s.setdatabase = 0 or d.datname = current_database())
+     and case when c.name = 'session_replication_role' then c.value = 'replica'
+              when pg_has_role(r.oid, 'publish_owner', 'member')
+                   or not pg_has_role(r.oid, 'publish_worker', 'member') then false
+              when c.name = 'statement_timeout'
+              then (c.value || case when c.value ~ '^[0-9]+$' then ' ms' else '' end)::interval
+                   between interval '1 ms' and interval '4.999 s'
+              when c.name = 'synchronous_commit' then c.value = 'off'
+              when c.name = 'default_transaction_isolation' then c.value <> 'read committed'
+              when c.name = 'default_transaction_read_only' then c.value::boolean end
 $$;
 comment on function publish.doctor_settings() is
-  'For publish_doctor: settings of the server, of our tables and of this session that are in the '
-  'way.';
+  'For publish_doctor: settings of the server, of our tables, of this session and of other logins '
+  'that are in the way.';
 revoke all on function publish.doctor_settings() from public;
 grant execute on function publish.doctor_settings() to publish_worker, publish_admin;

@@ -6,10 +6,18 @@ as $$
   with subscription as materialized (select s.* from public.publish_subscriptions() s),
   worker as materialized (select w.kind, w.is_alive from publish.worker w),
   waits as materialized (select k.* from publish.kind_states() k)
-  select 'drain', format('nobody drains, and %s marks wait', public.publish_depth()),
-         'Start pgpublish drain, or have pg_cron call publish_drain.'
+  select coalesce('kind ' || o.kind, 'drain'), 'publishing is switched off',
+         'Ask who did it, then: pgpublish set publishing on' || coalesce(' --kind ' || o.kind, '')
+    from public.publish_settings() o
+   where o.name = 'publishing' and o.value = 'off'
+  union all
+  select 'drain', format('nobody drains, and %s marks wait', public.publish_depth())
+                  || coalesce('; ' || l.who || ' keeps others from draining', ''),
+         coalesce(l.fix, 'Start pgpublish drain, or have pg_cron call publish_drain.')
+    from (select) _
+    left join publish.lockers() l on l.relation = 'publish.writer'::regclass
    where not exists (select from worker w where w.kind = 'drain' and w.is_alive)
-     and public.publish_depth() > 0
+     and public.publish_depth() > 0 and not publish.is_off()
   union all
   select 'deliver', 'nobody delivers, and ' || string_agg(s.name, ', ' order by s.name)
                     || ' has changes to send', 'Start pgpublish deliver.'

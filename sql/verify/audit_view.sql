@@ -32,7 +32,12 @@ begin
         if clock_timestamp() > statement_timestamp() + interval '5 seconds' then
           return query
             select v_view, 'a table that it reads is locked, so it was not looked at',
-                   'See pg_blocking_pids(); run the audit again when that transaction has ended.';
+                   coalesce((select 'End it: ' || string_agg(distinct l.fix, '; ')
+                               from publish.lockers() l
+                              where l.mode = 'AccessExclusiveLock'
+                                and l.relation in (select r.relid
+                                                     from publish.view_reads(v_relation) r)),
+                            'Run the audit again when that transaction has ended.');
           return;
         end if;
         perform pg_sleep(0.1);

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner
-from helpers import doctor_checks, drain, drain_all, enqueue, one, running_cluster, until
+from helpers import begin, doctor_checks, drain, drain_all, enqueue, one, running_cluster, until
 from pooler import pooled
 
 from pgpublish import cli
@@ -91,10 +91,15 @@ FAULTS = {
                        " set updated_at = now() - interval '1 hour'",
     "undefined_kind": SUBSCRIBE + ";update publish.subscription set kinds = '{note,nothing}'",
     "jobs_given_up": "select publish_job_add('j', 'k'); select publish_job_cancel('j')",
+    "delivery_lag": "select publish_subscribe('s', 'stdout', lease => '1 day');"
+                    "select publish_claim('s', 'w');update publish.published"
+                    " set updated_at = now() - interval '1 hour'",
     "nobody_works": "select publish_job_add('j', 'k', run_at => now() - interval '1 hour')",
     "capture": "alter table item disable trigger user",
     "autovacuum": "alter table publish.published set (autovacuum_enabled = false)",
     "setting": "set statement_timeout = '1s'",
+    "invalid_index": "update pg_index set indisvalid = false"
+                     " where indexrelid = 'publish.published_pub_id_idx'::regclass",
 }  # fmt: skip
 
 
@@ -116,6 +121,106 @@ def test_it_names_what_is_planted(db, fault):
 def test_it_names_settings_that_lose_or_refuse_something(db, setting):
     db.execute(f"set {setting}".encode())
     assert "setting" in names(db)
+
+
+def fixes(db, name):
+    rows = db.execute("select fix from publish_doctor('0 s') where name = %s", [name]).fetchall()
+    return [fix for (fix,) in rows]
+
+
+def test_who_drained_and_did_not_commit_is_named_and_can_be_ended(db, connect):
+    other = connect(autocommit=False)
+    enqueue(db, "note", "2", "1")
+    other.execute("select publish_drain()")
+    (fix,) = fixes(db, "nobody_drains")
+    assert fix == f"End it: select pg_terminate_backend({other.info.backend_pid})"
+    db.execute("update publish.drain set at = now() - interval '20 minutes'")
+    warned = "select w.message, w.hint from publish.warnings() w where w.about = 'drain'"
+    ((message, hint),) = db.execute(warned).fetchall()
+    assert str(other.info.backend_pid) in message
+    db.execute(hint.encode())
+    until(lambda: drain(db).published == 1)
+
+
+def test_it_does_not_wait_for_who_has_locked_a_table_but_names_them(db, connect):
+    other = connect(autocommit=False)
+    for table in ("publish.outbox", "publish.subscription"):
+        other.execute(f"lock table {table}".encode())
+        ((name,),) = db.execute("select name from publish_doctor()").fetchall()
+        assert name == "locked"
+        other.rollback()
+    other.execute("lock table item")
+    (found,) = db.execute("select object, fix from publish_doctor()").fetchall()
+    db.execute(found.fix.removeprefix("End it: ").encode())
+    until(lambda: names(db) == set())
+
+
+def test_it_names_who_has_locked_the_outbox_against_writers(db, connect):
+    locker, writer = connect(autocommit=False), connect()
+    locker.execute("lock table publish.outbox in share mode")
+    waiting = begin(writer.execute, "insert into item values (2, 'b')")
+    until(lambda: "locked" in names(db))
+    assert not waiting.done()
+    locker.rollback()
+    waiting.result(30)
+
+
+def test_a_running_job_that_lost_its_worker_long_ago_waits_for_one(db):
+    db.execute("select publish_job_add('j', 'k')")
+    db.execute("select publish_job_start('j', null, 'w', '1 minute')")
+    assert names(db, "0 s") == set()
+    db.execute("update publish.job set due_at = now() - interval '20 minutes'")
+    assert names(db) == {"nobody_works"}
+
+
+def test_it_names_settings_of_other_logins(db):
+    db.execute("create role quick login in role publish_worker")
+    db.execute("create role shop login")
+    try:
+        for role, setting in {
+            "quick": ["statement_timeout = '1s'", "statement_timeout = 300",
+                      "default_transaction_read_only = 'on'", "synchronous_commit = 'off'"],
+            "shop": ["session_replication_role = 'replica'"],
+        }.items():  # fmt: skip
+            for each in setting:
+                db.execute(f"alter role {role} set {each}".encode())
+                (fix,) = fixes(db, "setting")
+                db.execute(fix.encode())
+                assert fixes(db, "setting") == [], each
+        db.execute("alter role quick set statement_timeout = '2min'")
+        db.execute("alter role shop set statement_timeout = '1s'")
+        assert fixes(db, "setting") == []
+    finally:
+        db.execute("drop role quick, shop")
+
+
+def test_the_fix_of_a_missing_trigger_captures_the_table_as_it_was(db):
+    db.execute("create table part (id int primary key, item_id int, v text)")
+    db.execute(
+        "select publish_capture('item', 'part', 'id', array['v', 'item_id'],"
+        " lookup => $$select p.item_id from part p where p.id = any ($1)$$)"
+    )
+    drain_all(db)
+    before = db.execute(
+        "select c.kind, c.source, c.key, c.lookup, c.columns, c.always from publish.capture c"
+        " order by c.source"
+    ).fetchall()
+    db.execute("alter table part disable trigger user")
+    for trigger in ("insert", "update", "delete", "truncate"):
+        db.execute(f"drop trigger publish_1_{trigger} on item".encode())
+    found = fixes(db, "capture")
+    assert len(found) == 2
+    for fix in found:
+        db.execute(fix.removesuffix("; the drain then walks the kind").encode())
+    drain_all(db)
+    assert names(db) == set()
+    assert (
+        before
+        == db.execute(
+            "select c.kind, c.source, c.key, c.lookup, c.columns, c.always from publish.capture c"
+            " order by c.source"
+        ).fetchall()
+    )
 
 
 def test_it_names_long_and_prepared_transactions_slots_and_who_may_too_much(db, connect):

@@ -74,6 +74,19 @@ def test_nobody_drains_is_a_warning_while_marks_wait_and_a_drain_ends_it(db):
     assert "drain" not in warned(db)  # nothing waits
 
 
+def test_publishing_that_is_off_is_the_warning_and_not_that_nobody_drains(db):
+    db.execute("update publish.drain set application = 'psql', at = at - '1 hour'::interval")
+    db.execute("select publish_set('publishing', 'off')")
+    hints = "select w.about, w.hint from publish.warnings() w where w.message ~ 'drain|off'"
+    assert db.execute(hints).fetchall() == [
+        ("drain", "Ask who did it, then: pgpublish set publishing on")
+    ]
+    db.execute("select publish_set('publishing', 'on')")
+    kind = one(db, "select k.kind from publish.kind k order by k.kind limit 1")
+    db.execute("select publish_set('publishing', 'off', %s)", [kind])
+    assert {f"kind {kind}", "drain"} <= warned(db)
+
+
 def test_nobody_delivers_is_a_warning_while_something_could_be_sent(db):
     assert "deliver" in warned(db)
     Presence("deliver").beat(db, "waiting for changes")

@@ -130,7 +130,10 @@ def test_audit_reports_a_table_that_stays_locked_and_looks_at_the_other_kinds(
     db.execute("create table other (id int primary key); select publish_define('other', 'other')")
     loading = connect(autocommit=False)
     loading.execute("lock table rate")
-    found = db.execute("select of_kind, problem from publish_audit()").fetchall()
+    rows = db.execute("select of_kind, problem, hint from publish_audit()").fetchall()
+    found = [row[:2] for row in rows]
+    ends = f"End it: select pg_terminate_backend({loading.info.backend_pid})"
+    assert [row[2] for row in rows if row[0] == "order"] == [ends]
     assert len(found) == 2
     assert dict(found)["other"] == "the view reads this table, but it is not captured"
     assert "locked" in dict(found)["order"]

@@ -186,7 +186,10 @@ def drain(
                     if drained.off:
                         raise Locked("publishing is off", hint="Run: pgpublish set publishing on")
                     if drained.busy:
-                        raise Locked("another session is draining", hint="Let it go on, or retry.")
+                        raise Locked(
+                            "another session is draining",
+                            hint="Let it go on. If it never ends: pgpublish status names it.",
+                        )
                     if drained.scanned:
                         report(drained)
                     if stop.is_set():
