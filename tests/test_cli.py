@@ -191,6 +191,18 @@ def test_a_refused_argument_exits_1_with_a_hint(
     assert result.stdout == ""
 
 
+def test_a_server_without_a_free_connection_is_not_asked_for_by_name(
+    run: Callable[..., Result], cluster: Cluster, database: str, admin: Connection
+) -> None:
+    admin.execute("create role crowded login connection limit 0")
+    try:
+        result = run("status", database_url=cluster.url(database, "crowded"))
+    finally:
+        admin.execute("drop role crowded")
+    assert result.exit_code == 3
+    assert "hint: End sessions" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,20 @@ def doctor(
         )
         found += [Finding(*row) for row in rows]
     return found
+
+
+def cron_findings(conn: Connection, jobs: list[dict[str, object]], elsewhere: str) -> list[Finding]:
+    """What is wrong with the jobs that pg_cron lists in database elsewhere."""
+    if elsewhere == conn.info.dbname:
+        return []  # publish_doctor has looked
+    rows = tuples(
+        conn,
+        "select name, severity, object, problem, fix"
+        " from publish.doctor_cron_jobs(%s::jsonb, %s::text)",
+        json.dumps(jobs, default=str),
+        elsewhere,
+    )
+    return [Finding(*row) for row in rows]
 
 
 def _version(conn: Connection) -> list[Finding]:

@@ -170,5 +170,7 @@ CONNECT_HINTS = (
         "invalid value for parameter",
         "Correct that setting: in PGOPTIONS, PGTZ or the database URL.",
     ),
+    ("too many", "End sessions that are not needed, or raise the limit that the message names."),
+    ("connection slots", "End sessions that are not needed, or raise max_connections."),
     ("does not exist", "Check the user and the database name."),
 )

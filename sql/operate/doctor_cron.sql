@@ -3,23 +3,16 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_row jsonb;
+  v_jobs jsonb;
 begin
   if to_regclass('cron.job') is null or not has_schema_privilege('cron', 'usage') then
     return;
   end if;
-  for v_row in
-    execute format('select to_jsonb(c) from (%s) c', (select s from publish.cron_sql('list') s))
-  loop
-    if v_row ->> 'last_status' = 'failed' then
-      return next row('cron', 'error', 'job ' || (v_row ->> 'job'), v_row ->> 'last_message',
-                      'See pgpublish cron show, and the rights of role ' || (v_row ->> 'role')
-                     )::publish.finding;
-    elsif not (v_row ->> 'active')::boolean then
-      return next row('cron', 'error', 'job ' || (v_row ->> 'job'), 'it is not active',
-                      'Run: pgpublish cron install')::publish.finding;
-    end if;
-  end loop;
+  execute format('select coalesce(jsonb_agg(c), ''[]'') from (%s) c',
+                 (select s from publish.cron_sql(action => 'list', every => interval '1 minute',
+                                                   elsewhere => false) s))
+     into v_jobs;
+  return query select d.* from publish.doctor_cron_jobs(v_jobs, null) d;
 end
 $$;
 comment on function publish.doctor_cron() is

@@ -99,6 +99,7 @@ def crons():
             conn.execute("create extension pg_cron")
             conn.execute("create role runner login in role publish_worker")
             conn.execute("create role stranger login")
+            conn.execute("create role barred login in role publish_worker")
             conn.execute("grant usage on schema cron to runner, stranger")
         yield cluster
 
@@ -159,13 +160,23 @@ def test_jobs_of_pg_cron_publish_this_database_and_another(crons):
             admin.execute("update cron.job set active = false where username = 'runner'")
             problems = [problem for (problem,) in admin.execute(doctor, ["cron"])]
             assert problems.count("it is not active") == 2, problems
-            admin.execute("update cron.job set active = true where username = 'runner'")
+            elsewhere = run(crons, "other", "doctor", "--in", "app")
+            assert elsewhere.exit_code == 0, elsewhere.output
+            admin.execute("update cron.job set active = false where jobname = 'pgpublish other'")
+            elsewhere = run(crons, "other", "doctor", "--in", "app")
+            assert elsewhere.exit_code == 6
+            assert "fix: Run: pgpublish cron install --in app" in elsewhere.stdout
+            admin.execute("update cron.job set active = true")
         with psycopg.connect(crons.url("app", "runner"), autocommit=True) as conn:
             purge = one(conn, "select command from cron.job where jobname like '%% purge'")
             conn.execute(purge.encode())
             assert one(conn, "select publish_unschedule()") == 2
             assert one(conn, "select publish_unschedule()") == 0
         assert run(crons, "other", "cron", "remove", "--in", "app").output == "removed 2 jobs\n"
+        barred = run(crons, "other", "cron", "show", "--in", "app", user="barred")
+        assert "run there: grant usage on schema cron to " in barred.stderr
+        missing = run(crons, "other", "doctor", "--in", "app").stdout
+        assert "pg_cron there has no job of role postgres" in missing
     finally:
         crons.stop()
         crons.start()

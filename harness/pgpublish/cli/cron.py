@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import click
+import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from pgpublish.cli.console import Database, done, json_option, with_connection
 from pgpublish.cli.tables import show_rows
 from pgpublish.database import Connection, connect, tuples
+from pgpublish.errors import DatabaseError
 
 in_option = click.option(
     "--in", "elsewhere", metavar="DATABASE", help="Where pg_cron is, if it is not this database."
@@ -66,7 +69,17 @@ def run(
     database = click.get_current_context().find_object(Database)
     assert database is not None
     with connect(make_conninfo(database.url or "", dbname=elsewhere)) as there:
-        return _run(conn, there, action, every, True)
+        try:
+            return _run(conn, there, action, every, True)
+        except psycopg.errors.InsufficientPrivilege as error:
+            role = sql.Identifier(conn.info.user).as_string()
+            raise DatabaseError(
+                error.diag.message_primary or str(error),
+                detail=f"In database {elsewhere}.",
+                hint=f"Have its administrator run there: grant usage on schema cron to {role};"
+                f" grant execute on function cron.schedule_in_database to {role}",
+                sqlstate=error.sqlstate or "",
+            ) from error
 
 
 def _run(

@@ -7,8 +7,9 @@ from dataclasses import asdict
 import click
 
 from pgpublish.cli.console import json_option, with_connection
+from pgpublish.cli.cron import in_option, run
 from pgpublish.database import Connection
-from pgpublish.doctor import doctor
+from pgpublish.doctor import cron_findings, doctor
 from pgpublish.errors import Differs
 from pgpublish.terminal import printable, say, say_json
 
@@ -21,15 +22,18 @@ from pgpublish.terminal import printable, say, say_json
     show_default=True,
     help="What waits or lasts for so long is wrong.",
 )
+@in_option
 @json_option
 @with_connection(current=False)
-def doctor_command(conn: Connection, old: str, as_json: bool) -> None:
+def doctor_command(conn: Connection, old: str, elsewhere: str | None, as_json: bool) -> None:
     """Say what is wrong, and how to fix it.
 
     Exits with 6 if there is something. An error stops something now, a warning will. As a member of
     pg_monitor it sees how long the transactions of others last.
     """
     found = doctor(conn, old)
+    if elsewhere is not None and all(finding.name != "version" for finding in found):
+        found += cron_findings(conn, run(conn, elsewhere, "list"), elsewhere)
     for finding in found:
         if as_json:
             say_json(asdict(finding))

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(1169);
+select plan(1175);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -86,6 +86,7 @@ insert into api values
   ($$select publish.doctor_server('1 h')$$,                   '  ka'),
   ($$select publish.doctor_settings()$$,                        '  ka'),
   ($$select publish.doctor_cron()$$,                          '  ka'),
+  ($$select publish.doctor_cron_jobs('[]', 'x')$$,            '  ka'),
   ($$select publish.doctor_locks(false)$$,                    '  ka'),
   ($$select publish_uninstall_notes()$$,                      '   a'),
   ($$select pg_temp.reach('select publish_rename(''none'', ''x'')')$$,            '   a'),
