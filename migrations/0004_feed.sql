@@ -187,11 +187,13 @@ insert into publish.reader (role, kinds) values ('publish_reader', '{*}');
 create type publish.reading as (
   kinds text[],
   scope text,
-  scoped text[]
+  scoped text[],
+  rights text
 );
 comment on type publish.reading is
   'What a reader may see and asks for. kinds: null for all; never null with a scope. scoped: those '
-  'of which it sees rows of its scope only.';
+  'of which it sees rows of its scope only. rights: stands in its cursors for what it was granted; '
+  'null for everything.';
 
 create table publish.token (
   name text not null,

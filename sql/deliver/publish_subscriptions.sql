@@ -40,7 +40,8 @@ as $$
     from publish.subscription s
    cross join lateral publish.sum_of_lanes(s.subscription_id) l
    cross join lateral publish.cursor_state(since => l.cursor, base => s.base, epoch => null,
-                                           reading => row(s.kinds, null, null)::publish.reading) f
+                                           reading => row(s.kinds, null, null,
+                                                          null)::publish.reading) f
    cross join lateral (
      select case when s.disabled_at is not null then 'disabled'
                  when s.paused_at is not null then 'paused'

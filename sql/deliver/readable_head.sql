@@ -11,7 +11,7 @@ begin
   select s.head, s.broken into v_state
     from publish.cursor_state(since => (readable_head.state).cursor,
                               base => (readable_head.subscription).base, epoch => null,
-                              reading => row((readable_head.subscription).kinds, null, null)
+                              reading => row((readable_head.subscription).kinds, null, null, null)
                                          ::publish.reading) s;
   if v_state.broken is not null then
     raise exception 'this subscription cannot go on' using

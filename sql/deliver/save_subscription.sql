@@ -24,7 +24,7 @@ begin
   end if;
   select s.head, s.broken into v_head, v_broken
     from publish.cursor_state(since => save_subscription.from_rev, base => null, epoch => null,
-                              reading => row(v_new.kinds, null, null)::publish.reading) s;
+                              reading => row(v_new.kinds, null, null, null)::publish.reading) s;
   if v_broken is not null then
     raise exception 'the feed cannot be read from this rev' using
       errcode = 'PT410',

@@ -18,7 +18,7 @@ begin
      or (select s.broken
            from publish.cursor_state(since => v_state.cursor, base => v_subscription.base,
                                      epoch => null,
-                                     reading => row(v_subscription.kinds, null, null)
+                                     reading => row(v_subscription.kinds, null, null, null)
                                                   ::publish.reading) s) is not null
      or exists (select
                   from publish.next_changes(subscription => v_subscription, state => v_state,

@@ -21,6 +21,10 @@ begin
     into begin_page.epoch, begin_page.head, begin_page.broken
     from publish.cursor_state(since => v_cursor.since, base => v_cursor.base,
                               epoch => v_cursor.epoch, reading => begin_page.reading) s;
+  if begin_page.broken is null and v_cursor.base is not null
+     and v_cursor.rights is distinct from (begin_page.reading).rights then
+    begin_page.broken := 'what this reader may read is not what it was';
+  end if;
   -- Who begins needs no tombstone of before; who has read to a rev needs every later one.
   begin_page.base := coalesce(v_cursor.base, nullif(v_cursor.since, 0), begin_page.head);
   begin_page.since := v_cursor.since;

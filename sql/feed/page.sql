@@ -44,7 +44,8 @@ begin
   return jsonb_build_object(
     'epoch', v_page.epoch,
     'cursor', publish.format_cursor(epoch => v_page.epoch, base => v_page.base,
-                                    since => v_page.since),
+                                    since => v_page.since,
+                                    rights => (page.reading).rights),
     'head', v_page.head,
     'changes', v_changes,
     'more', v_page.since < v_page.head,

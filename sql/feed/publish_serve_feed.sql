@@ -24,7 +24,7 @@ declare
   v_page record;
 begin
   select p.* into v_page
-    from publish.begin_page(reading => row(null, null, v_scoped)::publish.reading,
+    from publish.begin_page(reading => row(null, null, v_scoped, null)::publish.reading,
                             cursor => publish_serve_feed.cursor,
                             batch => publish_serve_feed.batch) p;
   if v_page.broken is not null then
@@ -53,7 +53,8 @@ begin
                   else max(s.rev) filter (where s.fits) end as last
         from sized s
     )
-    select publish.format_cursor(epoch => v_page.epoch, base => p.last, since => p.last),
+    select publish.format_cursor(epoch => v_page.epoch, base => p.last, since => p.last,
+                                 rights => null),
            p.last, p.last < v_page.head, null, s.rev, s.kind, s.scope, s.kind = any (v_scoped),
            s.is_departed, s.change
       from page p

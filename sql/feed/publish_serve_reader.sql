@@ -2,7 +2,7 @@ create or replace function public.publish_serve_reader(
   role name,
   scope text default null,
   kinds text[] default null
-) returns table (granted text[], own_scope text)
+) returns table (granted text[], own_scope text, rights text)
 language plpgsql
 stable
 security definer
@@ -16,13 +16,14 @@ declare
     publish.reading_for(publish_serve_reader.role, publish_serve_reader.scope);
 begin
   perform publish.narrow(v_reading, publish_serve_reader.kinds);
-  return query select coalesce(publish_serve_reader.kinds, v_reading.kinds), v_reading.scope;
+  return query
+    select coalesce(publish_serve_reader.kinds, v_reading.kinds), v_reading.scope, v_reading.rights;
 end
 $$;
 comment on function public.publish_serve_reader(name, text, text[]) is
   'What a reader of pgpublish serve sees of these kinds: granted, null for all kinds, and of '
-  'kinds that have a scope rows of own_scope, null for all rows. Errors: PT403 nothing, or a kind '
-  'that is not granted, PT404 a kind that is not defined.';
+  'kinds that have a scope rows of own_scope, null for all rows. rights: the end of its cursors. '
+  'Errors: PT403 nothing, or a kind that is not granted, PT404 a kind that is not defined.';
 revoke all on function public.publish_serve_reader(name, text, text[]) from public;
 grant execute on function public.publish_serve_reader(name, text, text[])
   to publish_server, publish_admin;

@@ -18,7 +18,7 @@ set plan_cache_mode = force_generic_plan
 rows 1
 as $$
   select coalesce(publish_serve_stream.cursor,
-                  regexp_replace(p.page ->> 'cursor', '[0-9]+$', '0')),
+                  regexp_replace(p.page ->> 'cursor', '^(([^.]+[.]){3})[0-9]+', E'\\10')),
          p.page ->> 'cursor', (select c.since from publish.parse_cursor(p.page ->> 'cursor') c),
          (p.page -> 'more')::boolean, p.page ->> 'reason',
          array(select c.change::text

@@ -19,8 +19,7 @@ begin
       detail = format('role %L, scope %L', reading_for.role, reading_for.scope),
       hint = 'Leave the scope out, or use a role that was granted none.';
   end if;
-  return row(case when '*' <> all (v_reader.kinds) then v_reader.kinds end,
-             coalesce(v_reader.scope, reading_for.scope), null)::publish.reading;
+  return publish.granted_reading(v_reader.kinds, coalesce(v_reader.scope, reading_for.scope));
 end
 $$;
 comment on function publish.reading_for(name, text) is

@@ -25,8 +25,7 @@ begin
       detail = format('role %I', reading_of.role),
       hint = 'Let an administrator call publish_grant.';
   end if;
-  return row(case when '*' <> all (v_reader.kinds) then v_reader.kinds end,
-             v_reader.scope, null)::publish.reading;
+  return publish.granted_reading(v_reader.kinds, v_reader.scope);
 end
 $$;
 comment on function publish.reading_of(name, name) is

@@ -18,7 +18,8 @@ declare
 begin
   v_found := v_found || jsonb_build_object(
     'recent', publish.format_cursor(epoch => (v_found -> 'epoch' ->> 'epoch')::uuid,
-                                    base => v_since, since => v_since));
+                                    base => v_since, since => v_since,
+                                    rights => v_reading.rights));
   if publish_serve_overview.operations
      and publish.serves_operations(publish_serve_overview.role, publish_serve_overview.scope) then
     return v_found || jsonb_build_object(

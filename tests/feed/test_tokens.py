@@ -126,7 +126,7 @@ def test_what_a_server_reads_for_a_reader_is_what_that_reader_sees(db):
     get = "select publish_serve_get('web', %s, 'order', %s)"
     assert one(db, get, None, pub_id)["payload"] == page["changes"][0]["payload"]
     assert one(db, get, "globex", pub_id) is None
-    rights = "select * from publish_serve_reader(%s, %s, %s)"
+    rights = "select granted, own_scope from publish_serve_reader(%s, %s, %s)"
     assert db.execute(rights, ["web", "acme", None]).fetchall() == [(["order"], "acme")]
     assert db.execute(rights, ["publish_reader", None, None]).fetchall() == [(None, None)]
     refused(db, "PT403", rights, "web", None, ["country"])

@@ -200,8 +200,12 @@ def test_sessions_that_the_database_ended_cost_no_request(url, orders, admin, pu
     put("note", "a", "1")
     with serving(url, look=60.0) as server, ThreadPoolExecutor(8) as pool:
         every = [f"/changes?limit={n}" for n in range(1, 40)]
-        assert {answer.status_code for answer in pool.map(server.get, every)} == {200}
         sessions = "from pg_stat_activity a where a.application_name = 'pgpublish serve'"
-        assert one(admin, f"select count(*) {sessions}") > 4
+
+        def are_many() -> bool:  # sessions are added while requests wait for one
+            assert {answer.status_code for answer in pool.map(server.get, every)} == {200}
+            return one(admin, f"select count(*) > 4 {sessions}")
+
+        until(are_many)
         admin.execute(f"select pg_terminate_backend(a.pid, 5000) {sessions}".encode())
         assert server.get("/changes").status_code == 200

@@ -31,10 +31,15 @@ PATIENCE_S = 20.0  # that one read may take
 @dataclass(frozen=True)
 class Filter:
     """What a stream shows: kinds (None: all), and of kinds with a scope, rows of this one (None:
-    all rows)."""
+    all rows). rights: the end of its cursors, which says what was granted."""
 
     kinds: frozenset[str] | None
     scope: str | None
+    rights: str | None = None
+
+    def own(self, cursor: str) -> str:
+        """The hub's cursor as one of this reader's."""
+        return cursor if self.rights is None else f"{cursor}.{self.rights}"
 
     def shows(self, row: Any) -> bool:
         if self.kinds is not None and row.kind not in self.kinds:
@@ -228,8 +233,9 @@ class Hub:
         for filter, group in list(self._groups.items()):
             changes = [(row.rev, row.change) for row in rows if filter.shows(row)]
             if changes:
-                data = events([text for _, text in changes], cursor)
-                batch = Batch(cursor, upto, changes, data, b"%x\r\n%b\r\n" % (len(data), data))
+                own = filter.own(cursor)
+                data = events([text for _, text in changes], own)
+                batch = Batch(own, upto, changes, data, b"%x\r\n%b\r\n" % (len(data), data))
                 for subscriber in group:
                     subscriber.push(batch)
 

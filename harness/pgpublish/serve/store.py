@@ -112,15 +112,17 @@ class Store:
 
     async def reader(
         self, role: str, scope: str | None, kinds: list[str] | None
-    ) -> tuple[frozenset[str] | None, str | None]:
-        """Kinds (None: all) and scope of what this reader sees. Raises NotGranted, NotDefined."""
+    ) -> tuple[frozenset[str] | None, str | None, str | None]:
+        """Kinds (None: all) and scope of what this reader sees, and the end of its cursors. Raises
+        NotGranted, NotDefined."""
         (row,) = await self._rows(
-            "select * from public.publish_serve_reader(%s::name, %s::text, %s::text[])",
+            "select granted, own_scope, rights"
+            " from public.publish_serve_reader(%s::name, %s::text, %s::text[])",
             role,
             scope,
             kinds,
         )
-        return None if row[0] is None else frozenset(row[0]), row[1]
+        return None if row[0] is None else frozenset(row[0]), row[1], row[2]
 
     async def page(
         self, role: str, scope: str | None, cursor: str | None, batch: int, kinds: list[str] | None

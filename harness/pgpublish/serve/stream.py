@@ -190,7 +190,8 @@ class Stream:
             await self._still_allowed()
         if not (subscriber.waiting or subscriber.slow or subscriber.lost):
             if self.hub.cursor is not None and self.hub.upto >= self.upto:
-                self.cursor, self.upto = self.hub.cursor, self.hub.upto
+                self.cursor = self.wanted.filter.own(self.hub.cursor)
+                self.upto = self.hub.upto
             await self._write(f"id: {self.cursor}\n\n".encode())
         self._looked()
 
