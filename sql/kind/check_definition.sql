@@ -8,8 +8,9 @@ language plpgsql
 stable
 as $$
 begin
-  if coalesce(check_definition.kind, '') = '' or octet_length(check_definition.kind) > 200 then
-    raise exception 'a kind is named by 1 to 200 bytes of text' using
+  if coalesce(check_definition.kind, '') in ('', '*')
+     or octet_length(check_definition.kind) > 200 then
+    raise exception 'a kind is named by 1 to 200 bytes of text, and not *, which means all' using
       errcode = 'PT400',
       detail = format('kind %L', left(check_definition.kind, 60)),
       hint = 'Choose a short name, such as the entity''s.';

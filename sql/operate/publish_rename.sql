@@ -12,10 +12,11 @@ declare
 begin
   perform publish.check_read_committed('publish_rename', 'the drain''s lock');
   if coalesce(octet_length(publish_rename.new_name), 0) not between 1 and 200
+     or publish_rename.new_name = '*'
      or exists (select from publish.kind k
                  where k.kind = publish_rename.new_name
                     or publish_rename.new_name = any (k.former) and k.kind <> v_kind.kind) then
-    raise exception 'this name is taken, or is not 1 to 200 bytes of text' using
+    raise exception 'this name is taken, is *, or is not 1 to 200 bytes of text' using
       errcode = 'PT400',
       detail = format('kind %L, new_name %L', v_kind.kind, left(publish_rename.new_name, 60)),
       hint = 'Choose a short name that no kind has or had.';

@@ -412,6 +412,16 @@ def define(db: Connection, arguments: str) -> None:
     db.execute(f"select publish_define({arguments})".encode())
 
 
+def test_no_kind_has_the_name_that_means_all_kinds(db):
+    fill(db)
+    db.execute("select publish_grant('acme', '{secret}')")
+    for query in ("select publish_define('*')", "select publish_rename('secret', '*')"):
+        with pytest.raises(psycopg.Error) as raised:
+            db.execute(query.encode())
+        assert raised.value.sqlstate == "PT400"
+    assert ids(db, "acme") == ["s"]
+
+
 def test_a_scope_is_kept_when_a_kind_is_defined_again(db):
     fill(db)
     db.execute("select publish_grant('acme', '{order}', 'acme')")

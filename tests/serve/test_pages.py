@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -179,6 +180,17 @@ def test_who_forgets_its_lifespan_is_told_so(url, orders):
 
     with pytest.raises(RuntimeError, match="lifespan"):
         asyncio.run(ask())
+
+
+@pytest.mark.parametrize("kind", ["shop/film", "a?b#c", "ä ö", "%2e"])
+def test_a_kind_of_any_name_is_got(server, orders, put, kind):
+    orders.execute("select publish_define(%s)", [kind])
+    put(kind, "1", "7")
+    pub_id = one(orders, "select publish_pub_id(%s, '1')", kind)
+    answer = server.get(f"/kinds/{quote(kind, safe='')}/{pub_id}")
+    assert (answer.status_code, answer.json()["payload"]) == (200, 7)
+    page = server.get(f"/changes?kinds={quote(kind, safe='')}").json()
+    assert [change["pub_id"] for change in page["changes"]] == [str(pub_id)]
 
 
 @pytest.mark.parametrize("encoding", ["latin1", "sql_ascii"])

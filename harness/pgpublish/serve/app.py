@@ -189,7 +189,7 @@ def app(url: str | None = None, settings: Settings | None = None) -> Starlette:
     routes = [
         Route("/changes", server.changes),
         Route("/stream", Streams(server), methods=["GET", "HEAD"]),
-        Route("/kinds/{kind}/{pub_id}", server.one),
+        Route("/kinds/{kind:path}/{pub_id}", server.one),
         Route("/openapi.json", server.described),
         Route("/healthz", server.alive),
         Route("/readyz", server.ready),
