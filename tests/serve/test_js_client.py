@@ -169,3 +169,10 @@ def test_a_react_component_shows_what_its_mirror_holds(url, put, installed):
         finally:
             shows.kill()
             shows.wait()
+
+
+def test_a_react_component_misses_no_change_and_follows_another_mirror(installed):
+    for file in (SOURCE / "examples/use-mirror.js", Path(__file__).with_name("hook_swap.mjs")):
+        shutil.copy(file, installed)
+    said = run(installed, "node", "hook_swap.mjs").splitlines()
+    assert [json.loads(line) for line in said] == [["late"], ["other"]]

@@ -9,15 +9,14 @@ import { useCallback, useRef, useSyncExternalStore } from "react";
 
 /** The changes that the mirror holds: the same array until one changes. */
 export function useMirror(held) {
-  const shown = useRef(null);
-  const subscribe = useCallback(
-    (changed) =>
-      held.subscribe(() => {
-        shown.current = null;
-        changed();
-      }),
-    [held],
-  );
-  const snapshot = () => (shown.current ??= [...held.values()]);
+  const shown = useRef({});
+  const subscribe = useCallback((changed) => held.subscribe(changed), [held]);
+  const snapshot = () => {
+    const { of, version } = shown.current;
+    if (of !== held || version !== held.version) {
+      shown.current = { of: held, version: held.version, changes: [...held.values()] };
+    }
+    return shown.current.changes;
+  };
   return useSyncExternalStore(subscribe, snapshot, snapshot);
 }

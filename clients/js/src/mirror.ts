@@ -15,6 +15,7 @@ export class Mirror<T = unknown> {
   readonly ready: Promise<void>;
   /** Resolves when it was closed; rejects with FeedError when the server refuses. */
   readonly ended: Promise<void>;
+  private told = 0;
   private held = new Map<string, Change<T>>();
   private readonly listeners = new Set<Listener<T>>();
   private readonly stop = new AbortController();
@@ -38,6 +39,10 @@ export class Mirror<T = unknown> {
     this.ended.catch(() => {});
   }
 
+  /** Another number whenever it holds something else. */
+  get version(): number {
+    return this.told;
+  }
   get size(): number {
     return this.held.size;
   }
@@ -70,6 +75,7 @@ export class Mirror<T = unknown> {
     const saved = (await this.options.storage?.load()) ?? null;
     if (saved !== null) {
       for (const change of saved.changes) this.held.set(change.pub_id, change);
+      this.told++;
     }
     // After a reset the old state is shown until the new one is whole.
     let next: Map<string, Change<T>> | null = null;
@@ -111,6 +117,7 @@ export class Mirror<T = unknown> {
   }
 
   private tell(changed: ReadonlyMap<string, Change<T>>, all: boolean): void {
+    this.told++;
     for (const listener of [...this.listeners]) {
       try {
         listener(changed, all);
