@@ -50,7 +50,7 @@ UUID = "00000000-0000-4000-8000-000000000000"
         (404, f"/kinds/nothing/{UUID}"),
         (400, "/kinds/note/1"),
         (404, f"/kinds/note/{UUID}"),
-        (404, "/kinds/note/..%2f..%2fetc%2fpasswd"),
+        (400, "/kinds/note/..%2f..%2fetc%2fpasswd"),
         (404, "/../../etc/passwd"),
         (404, "/%2e%2e/%2e%2e/etc/passwd"),
         (404, "/nothing"),
