@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -271,3 +272,20 @@ def test_connections_that_forward_nothing_more_are_given_up(cluster, orders, put
         put("note", "b", "2")
         assert [change["payload"] for change in events.changes(1)] == [2]
         until(lambda: server.get("/changes").status_code == 200)
+
+
+def test_the_command_warns_of_a_public_role_that_reads_nothing(url, orders):
+    command = [sys.executable, "-m", "pgpublish", "--database-url", url, "serve"]
+    serves = subprocess.Popen(
+        [*command, "--public", "nobody", "--port", str(free_port())],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert serves.stderr is not None
+    try:
+        lines = iter(serves.stderr.readline, "")
+        said = "".join(takewhile(lambda line: "serving" not in line, lines))
+    finally:
+        serves.terminate()
+        serves.communicate(timeout=PATIENCE)
+    assert "nothing is granted" in said
+    assert "nobody" in said

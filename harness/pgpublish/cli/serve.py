@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from pgpublish.cli.console import Database, log
-from pgpublish.errors import BadArgument, MissingPart
+from pgpublish.database import Connection, call
+from pgpublish.errors import BadArgument, MissingPart, NotGranted
 from pgpublish.installed import role_prefix
 from pgpublish.migrate import require_usable
 
@@ -135,6 +136,8 @@ def serve(
         with database.connect() as conn:
             require_usable(conn)
             conn.execute("select * from public.publish_serve_feed(null::text, 1::int)")
+            if public is not None:
+                warn_of_nothing(conn, public)
             if is_open:
                 reader = f"{role_prefix(conn, None)}publish_reader"
                 settings = replace(settings, public=reader)
@@ -148,6 +151,18 @@ def serve(
             )
         )
         run(application, settings, host, port)
+
+
+def warn_of_nothing(conn: Connection, role: str) -> None:
+    """It may be granted something later, so this is no error."""
+    try:
+        call(
+            conn,
+            "select granted from public.publish_serve_reader(%s::name, null::text, null::text[])",
+            role,
+        )
+    except NotGranted as error:
+        log(f"warning: {error.message}: {error.detail}. {error.hint}")
 
 
 def _key(file: Path) -> str:
