@@ -141,6 +141,7 @@ HINTS = {
     "25006": "Connect to the primary: this server is a standby or the session is read-only.",
     "22003": "Pass a smaller number.",
     "22007": "Write it as PostgreSQL does, such as 2026-02-03 04:05Z or 90 seconds.",
+    "55P03": "Somebody has locked a table for long: pgpublish doctor says who.",
     "57014": "Raise statement_timeout, or pass a smaller --batch.",
 }
 

@@ -5,6 +5,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
+set lock_timeout = '5s'
 as $$
   select publish.overview_now() || jsonb_build_object(
     'hour', publish.history_of('1 hour', '10 s'), 'day', publish.history_of('1 day', '5 min'))

@@ -3,6 +3,7 @@ returns table (name text, type text, labels jsonb, value float8, help text)
 language sql
 stable
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
 as $$
   select m.name, m.type, m.labels, m.value, m.help from publish.feed_metrics() m
   union all

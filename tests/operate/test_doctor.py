@@ -14,6 +14,7 @@ from pooler import pooled
 
 from pgpublish import cli
 from pgpublish.doctor import doctor
+from pgpublish.errors import BadArgument
 from pgpublish.migrate import migrate
 
 OLD_SLOT = "(floor(extract(epoch from clock_timestamp()) / 300)::bigint + 2) % 3"
@@ -153,6 +154,25 @@ def test_it_does_not_wait_for_who_has_locked_a_table_but_names_them(db, connect)
     (found,) = db.execute("select object, fix from publish_doctor()").fetchall()
     db.execute(found.fix.removeprefix("End it: ").encode())
     until(lambda: names(db) == set())
+
+
+def test_status_and_metrics_wait_for_no_lock_either_and_point_to_the_doctor(db, connect, url):
+    other = connect(autocommit=False)
+    other.execute("lock table publish.outbox")
+    for command in ("status", "metrics"):
+        result = CliRunner().invoke(cli.main, ["--database-url", url, command])
+        assert result.exit_code == 1
+        assert "hint: Somebody has locked a table for long: pgpublish doctor" in result.stderr
+
+
+def test_functions_that_lost_their_owner_hide_no_fix(db, url):
+    db.execute(SUBSCRIBE)  # which asks for the head, as publish_owner
+    db.execute("alter function publish_head() owner to current_user")
+    assert [(f.name, f.fix) for f in doctor(db)] == [("version", "Run: pgpublish migrate")]
+    migrate(db)
+    assert doctor(db) == []
+    with pytest.raises(BadArgument):
+        doctor(db, "-1 s")
 
 
 def test_it_names_who_has_locked_the_outbox_against_writers(db, connect):
