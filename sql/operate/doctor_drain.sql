@@ -10,14 +10,20 @@ as $$
    where s.name = 'publishing' and s.value = 'off'
   union all
   select 'nobody_drains', 'error', 'publish_drain',
-         format('%s marks wait, the oldest since %s; the last drain was at %s', s.depth,
-                clock_timestamp() - s.lag, coalesce(s.last_drain_at::text, 'no time'))
+         format('%s marks and %s walks wait, the oldest since %s; the last drain was at %s',
+                s.depth, o.walks, clock_timestamp() - o.age,
+                coalesce(s.last_drain_at::text, 'no time'))
          || coalesce('; ' || w.who || ' keeps others from draining', ''),
          coalesce('End it: ' || w.fix,
                   'Run pgpublish drain, or schedule it: pgpublish cron install')
     from public.publish_status() s
+   cross join lateral (
+     select count(*) as walks, greatest(s.lag, clock_timestamp() - min(w.requested_at)) as age
+       from publish.walk w
+      where w.due_at <= clock_timestamp()
+   ) o
     left join publish.lockers() w on w.relation = 'publish.writer'::regclass
-   where s.lag > doctor_drain.old and not publish.is_off()
+   where o.age > doctor_drain.old and not publish.is_off()
      and (s.last_drain_at > clock_timestamp() - doctor_drain.old) is not true
   union all
   select 'lag', 'warning', 'publish_drain',

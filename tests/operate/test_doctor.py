@@ -143,6 +143,16 @@ def test_who_drained_and_did_not_commit_is_named_and_can_be_ended(db, connect):
     until(lambda: drain(db).published == 1)
 
 
+def test_a_walk_that_nobody_does_is_named_though_no_mark_waits(db):
+    db.execute("truncate item")
+    db.execute("update publish.drain set at = at - interval '20 minutes'")
+    assert names(db) == set()
+    db.execute("update publish.walk set requested_at = requested_at - interval '20 minutes'")
+    assert names(db) == {"nobody_drains"}
+    drain_all(db)
+    assert names(db) == set()
+
+
 def test_it_does_not_wait_for_who_has_locked_a_table_but_names_them(db, connect):
     other = connect(autocommit=False)
     for table in ("publish.outbox", "publish.subscription"):

@@ -301,6 +301,21 @@ def test_depth_is_exact_up_to_a_thousand_and_counts_what_is_due(db, connect):
     assert one(db, "select publish_depth()") == 1
 
 
+def test_depth_counts_a_walk_that_waits_as_a_scaled_down_drain_must_come_for_it(db):
+    db.execute("create table tree (id int primary key)")
+    db.execute("select publish_define('tree', 'tree'); select publish_capture('tree', 'tree')")
+    db.execute("insert into tree values (1)")
+    drain_all(db)
+    assert one(db, "select publish_depth()") == 0
+    db.execute("truncate tree")
+    assert one(db, "select publish_depth()") == 1
+    drain_all(db)
+    assert one(db, "select publish_depth()") == 0
+    db.execute("select publish_set('publishing', 'off', 'tree'); truncate tree")
+    drain_all(db)
+    assert one(db, "select publish_depth()") == 0, "a drain would do nothing"
+
+
 def test_depth_of_a_partial_transaction_is_what_is_left_of_it(db):
     db.execute(
         "insert into publish.outbox (kind, source_ids)"
