@@ -11,7 +11,9 @@ begin
   begin
     case v_of.type
       when 'interval' then
-        v_fits := v_value::interval between v_of.lowest::interval and v_of.highest::interval;
+        -- A number alone would be seconds: whoever means days loses what was to be kept.
+        v_fits := (v_value !~ '^[0-9.]+$' or v_value = '0')
+                  and v_value::interval between v_of.lowest::interval and v_of.highest::interval;
         v_value := v_value::interval::text;
       when 'bytes' then
         v_fits := pg_size_bytes(v_value)
@@ -32,6 +34,9 @@ begin
       detail = format('%s %L', v_of.name, left(check_setting.value, 60)),
       hint = case when v_of.type = 'word'
                   then format('Pass one of: %s.', array_to_string(v_of.words, ', '))
+                  when v_of.type = 'interval'
+                  then format('Pass a number with its unit, such as 30 days, from %s to %s.',
+                              v_of.lowest, v_of.highest)
                   else format('Pass %s from %s to %s.', v_of.type, v_of.lowest, v_of.highest) end;
   end if;
   return v_value;

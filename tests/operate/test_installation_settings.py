@@ -47,6 +47,8 @@ def test_that_of_the_kind_counts_then_that_of_the_installation_then_the_default(
         ("tombstone_retention", "1001 years", None),
         ("tombstone_retention", "infinity", None),
         ("tombstone_retention", "a while", None),
+        ("tombstone_retention", "30", None),  # seconds, to PostgreSQL
+        ("tombstone_retention", " 7.5", "event"),
         ("tombstone_retention", "", None),
         ("inbox_retention", "91 days", None),
         ("inbox_retention", "0", None),
