@@ -271,6 +271,20 @@ def test_it_names_long_and_prepared_transactions_slots_and_who_may_too_much(db, 
     assert names(db) == set()
 
 
+def test_it_says_what_it_cannot_see(db, cluster):
+    db.execute("create role worker login in role publish_worker")
+    try:
+        url = cluster.url(db.info.dbname, "worker")
+        for grant, is_blind in (("revoke", True), ("grant", False)):
+            for_whom = "to" if grant == "grant" else "from"
+            db.execute(f"{grant} pg_monitor {for_whom} worker".encode())
+            result = CliRunner().invoke(cli.main, ["--database-url", url, "doctor"])
+            assert (result.exit_code, result.stdout) == (0, "")
+            assert ("needs pg_monitor" in result.stderr) == is_blind
+    finally:
+        db.execute("drop role worker")
+
+
 def test_it_names_a_grant_that_limits_nobody(db):
     db.execute("create role reader in role publish_reader")
     try:

@@ -8,7 +8,7 @@ import click
 
 from pgpublish.cli.console import json_option, with_connection
 from pgpublish.cli.cron import in_option, run
-from pgpublish.database import Connection
+from pgpublish.database import Connection, call
 from pgpublish.doctor import cron_findings, doctor
 from pgpublish.errors import Differs
 from pgpublish.terminal import printable, say, say_json
@@ -42,6 +42,9 @@ def doctor_command(conn: Connection, old: str, elsewhere: str | None, as_json: b
                 f"{finding.severity}: {finding.name}: {printable(finding.object)}:"
                 f" {printable(finding.problem)}\n  fix: {printable(finding.fix)}"
             )
+    (sees_all,) = call(conn, "select pg_has_role('pg_read_all_stats'::name, 'usage'::text)")
+    if not sees_all:
+        say("not looked at, as it needs pg_monitor: how long transactions of others last", err=True)
     if not found:
         say("nothing is wrong", err=True)
         return
