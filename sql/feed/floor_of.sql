@@ -1,5 +1,5 @@
--- Planned under the settings of publish.cursor_state. The row comparisons keep kind and departed in
--- the order, which floor_pkey alone gives.
+-- Planned under the settings of publish.cursor_state. Before 17 a scan backward ends at a row
+-- comparison by its first column only, so that one reads all floors of the kind.
 create or replace function publish.floor_of(kinds text[], departed boolean) returns bigint
 language plpgsql
 stable
@@ -14,9 +14,8 @@ begin
      cross join lateral (
        select f.floor
          from publish.floor f
-        where (f.kind, f.departed, f.floor) >= (k.kind, floor_of.departed, 0)
-          and (f.kind, f.departed) <= (k.kind, floor_of.departed)
-        order by f.kind desc, f.departed desc, f.floor desc
+        where f.kind = k.kind and f.departed = floor_of.departed
+        order by f.floor desc
         limit 1
      ) n);
 end
