@@ -3,6 +3,10 @@ create or replace function publish.doctor_server(old interval) returns setof pub
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
+  select 'standby', 'error', 'the server', 'it is a standby: nobody can drain or deliver here',
+         'Connect to the primary'
+   where pg_is_in_recovery()
+  union all
   select 'long_transaction', 'warning', format('process %s', a.pid),
          format('a snapshot of %s (%s) is %s transactions old%s', a.usename,
                 a.application_name, age(a.backend_xmin), ', begun at ' || a.xact_start),
@@ -23,7 +27,9 @@ as $$
   union all
   select 'replication_slot', 'warning', s.slot_name::text,
          format('nobody reads it; it keeps %s of WAL',
-                pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn))),
+                pg_size_pretty(pg_wal_lsn_diff(
+                  case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+                       else pg_current_wal_lsn() end, s.restart_lsn))),
          format('Start its reader, or: select pg_drop_replication_slot(%L)', s.slot_name)
     from pg_replication_slots s
    where not s.active and not s.temporary

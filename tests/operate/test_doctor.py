@@ -368,7 +368,10 @@ def test_it_names_a_wraparound_that_comes_near(server_kind):
 
 
 def test_each_check_is_planted_by_a_test():
-    files = ("operate/test_doctor.py", "operate/test_pg_cron.py", "drain/test_full_queue.py")
+    files = (
+        "operate/test_doctor.py", "operate/test_pg_cron.py", "operate/test_standby.py",
+        "drain/test_full_queue.py",
+    )  # fmt: skip
     lines = [
         line
         for name in files

@@ -76,6 +76,10 @@ def test_a_standby_reads_the_feed_and_goes_on_with_it_after_its_promotion(pair):
     assert (one(db, acts), one(copy, acts)) == (5, 0)
     shown = one(copy, "select publish_serve_overview('postgres')")
     assert (shown["is_standby"], shown["may"], shown["feed"]["head"]) == (True, [], head(db))
+    copy.execute("select pg_create_physical_replication_slot('reader', true)")
+    found = {name for (name,) in copy.execute("select name from publish_doctor()")}
+    assert found == {"standby", "replication_slot"}
+    copy.execute("select pg_drop_replication_slot('reader')")
     for statement in ("select publish_drain()", "select publish_enqueue('note', 'a', '1')"):
         with pytest.raises(psycopg.Error) as refused:
             copy.execute(statement)
