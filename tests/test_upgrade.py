@@ -93,10 +93,16 @@ class Release:
             "create table publish.noted (n int primary key);\n",
         )
         self.add("migrations/8002_more.sql", "select;\n")
-        # A function that every write calls is another one from now on; the old one goes.
-        (folder / "sql/capture/headers.sql").rename(folder / "sql/capture/mark_headers.sql")
-        for file in sorted((folder / "sql").rglob("*.sql")):
-            file.write_text(re.sub(r"publish\.headers\b", "publish.mark_headers", file.read_text()))
+        # Every write calls another function from now on. A write may be between two lines of one
+        # that calls the old one, so that stays for a release.
+        headers = folder / "sql/capture/headers.sql"
+        text = headers.read_text()
+        self.call("publish.headers", "publish.mark_headers")
+        headers.rename(folder / "sql/capture/mark_headers.sql")
+        headers.write_text(text)
+        # The old name of one that an administrator calls goes.
+        self.call("publish.audit_names", "publish.names_audit")
+        (folder / "sql/verify/audit_names.sql").rename(folder / "sql/verify/names_audit.sql")
         # One that workers call returns two columns more.
         drain = self.folder / "sql/drain/publish_drain.sql"
         text = drain.read_text()
@@ -106,6 +112,10 @@ class Release:
         text = text.replace("state.head, false;", "state.head, false, 7, 7;")
         text = re.sub(r"(\n +)true;", r"\1true, 7, 7;", text)
         drain.write_text("drop function if exists public.publish_drain(int);\n" + text)
+
+    def call(self, old: str, new: str) -> None:
+        for file in sorted((self.folder / "sql").rglob("*.sql")):
+            file.write_text(re.sub(rf"{re.escape(old)}\b", new, file.read_text()))
 
     def add(self, path: str, text: str) -> Path:
         file = self.folder / path
@@ -231,7 +241,7 @@ def test_the_psql_script_of_the_next_release_does_the_same(
     assert wrong == ""
     servers.run_psql(old, text=script).check_returncode()
     with session(old) as conn:
-        assert one(conn, "select to_regproc('publish.headers') is null")
+        assert one(conn, "select to_regproc('publish.audit_names') is null")
         is_exact(conn)
     release.migrate(old)
     assert catalog(old)["files"] == fresh["files"]
@@ -344,7 +354,7 @@ def test_killed_at_every_step_beside_old_workers(old: str, release: Release, fre
             beside.goes_on(conn)
         release.migrate(old)
         beside.goes_on(conn)
-        assert one(conn, "select to_regproc('publish.headers') is null")
+        assert one(conn, "select to_regproc('publish.audit_names') is null")
     with session(old) as conn:
         until(lambda: one(conn, "select depth = 0 from publish_status()"))
         assert catalog(old)["files"] == fresh["files"]
