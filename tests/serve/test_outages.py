@@ -260,14 +260,14 @@ def test_streams_and_pages_work_through_a_pooler(cluster, orders, put):
 
 
 def test_connections_that_forward_nothing_more_are_given_up(cluster, orders, put, monkeypatch):
-    monkeypatch.setattr(hub, "PATIENCE_S", 0.5)
     put("note", "a", "1")
     with (
         proxied(cluster, orders.info.dbname) as proxy,
-        serving(proxy.url, call_time=0.5) as server,
+        serving(proxy.url, call_time=3.0) as server,
         server.stream() as events,
     ):
         assert len(events.until("live")) == 1
+        monkeypatch.setattr(hub, "PATIENCE_S", 1.0)
         proxy.freeze()
         put("note", "b", "2")
         assert [change["payload"] for change in events.changes(1)] == [2]
