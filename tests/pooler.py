@@ -115,7 +115,11 @@ class Proxy:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.socket(socket.AF_UNIX)
-                server.connect(self._server)
+                try:
+                    server.connect(self._server)
+                except OSError:  # it restarts, or is full: this connection ends, no other
+                    client.close()
+                    continue
                 link = Event()
                 self._links.append(link)
                 for one, other in ((client, server), (server, client)):

@@ -57,6 +57,11 @@ class Running:
         self.kill()
         self.start()
 
+    def watch(self) -> None:
+        """As what runs it would: a start that finds no server ends."""
+        if self.process.poll() is not None:
+            self.start()
+
 
 class Shard:
     """A database, its writer and its worker; its own source, as both are named postgres."""
@@ -113,11 +118,20 @@ class Shard:
 
     def life(self) -> int:
         """0 while the server comes back: a killed backend ends all sessions, the newest too."""
+        self.worker.watch()
         with suppress(psycopg.OperationalError), self.session() as conn:
             return one(conn, "select life from publish_subscriptions()")
         return 0
 
+    def told(self) -> list[Any]:
+        """What somebody would look at who wonders why it does not end."""
+        with self.session() as conn:
+            return conn.execute(
+                "select to_jsonb(s), to_jsonb(d) from publish_subscriptions() s, publish_status() d"
+            ).fetchall()
+
     def is_done(self) -> bool:
+        self.worker.watch()
         with suppress(psycopg.OperationalError), self.session() as conn:
             return one(conn, "select depth = 0 from publish_status()") and one(
                 conn,
@@ -193,9 +207,18 @@ def test_two_databases_and_one_consumer_are_exact_while_all_are_killed(
             time.sleep(0.5)  # in which b, in its old life, goes on
         print(f"seed {seed}: {dict(killed)}, and a failed over")
         for shard in (a, b):
-            until(shard.is_done, 60)
+            try:
+                until(shard.is_done, 60)
+            except AssertionError:
+                print(shard.name, shard.told())
+                raise
         right = a.published() | b.published()
-        until(lambda: merges(merged) == right, 60)
+
+        def is_merged() -> bool:
+            consumer.watch()
+            return merges(merged) == right
+
+        until(is_merged, 60)
         until(lambda: reads(read) == {key for _, key in b.published()}, 60)
 
 
