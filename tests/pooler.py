@@ -1,5 +1,4 @@
-"""What may stand between us and the server: a real pgbouncer in transaction mode, and a proxy whose
-connections go dead."""
+"""What may stand between us and the server: a real pgbouncer in transaction mode."""
 
 from __future__ import annotations
 
