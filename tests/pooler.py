@@ -1,14 +1,17 @@
-"""What may stand between us and the server: a real pgbouncer in transaction mode."""
+"""What may stand between us and the server: a real pgbouncer in transaction mode, and a proxy whose
+connections go dead."""
 
 from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import psycopg
 from helpers import PATIENCE, until
@@ -86,3 +89,56 @@ def pooled(
             process.kill()
             process.communicate()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Proxy:
+    """Forwards TCP to a server's socket, until freeze: then the connections that are open stay so
+    and forward nothing more, as behind a partition. New ones work."""
+
+    def __init__(self, cluster: Cluster, database: str) -> None:
+        self._server = str(cluster.folder / ".s.PGSQL.5432")
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._links: list[Event] = []
+        port = self._listener.getsockname()[1]
+        self.url = f"host=127.0.0.1 port={port} dbname={database} user=postgres sslmode=disable"
+        Thread(target=self._accept, daemon=True).start()
+
+    def freeze(self) -> None:
+        for link in self._links:
+            link.set()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                try:
+                    server.connect(self._server)
+                except OSError:  # it restarts, or is full: this connection ends, no other
+                    client.close()
+                    continue
+                link = Event()
+                self._links.append(link)
+                for one, other in ((client, server), (server, client)):
+                    Thread(target=self._pump, args=(link, one, other), daemon=True).start()
+
+    def _pump(self, frozen: Event, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while (data := one.recv(65536)) and not frozen.is_set():
+                other.sendall(data)
+        if not frozen.is_set():
+            for end in (one, other):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def proxied(cluster: Cluster, database: str) -> Iterator[Proxy]:
+    proxy = Proxy(cluster, database)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
