@@ -589,7 +589,7 @@ MUTANTS = [
     Mutant(
         "an upgrade leaves what the new version removed",
         "harness/pgpublish/migrate.py",
-        "            conn.execute(_drop_removed())\n",
+        "            conn.execute(drop_removed())\n",
         "            pass\n",
         "tests/test_upgrade.py",
     ),

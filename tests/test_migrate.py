@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import servers
 
-from pgpublish import fit, migrate, resources
+from pgpublish import fit, locking, migrate, resources, script
 from pgpublish.embedded import Cluster
 from pgpublish.errors import Locked, SchemaMismatch
 
@@ -133,7 +133,7 @@ def paths(files: list[resources.SqlFile]) -> list[str]:
 
 
 def all_files() -> list[str]:
-    return paths([*resources.migrations(), *migrate.replaced()])
+    return paths([*resources.migrations(), *script.replaced()])
 
 
 @pytest.fixture
@@ -238,11 +238,11 @@ def test_the_session_is_left_as_it_was(empty: str) -> None:
 
 def test_two_at_once_both_succeed_and_one_does_the_work(empty: str) -> None:
     with session(empty) as holder:
-        holder.execute("select pg_advisory_lock(%s, %s)", migrate.LOCK)
+        holder.execute("select pg_advisory_lock(%s, %s)", locking.LOCK)
         with in_background(empty) as (a, pid_a), in_background(empty) as (b, pid_b):
             wait_until_blocked(holder, pid_a, a)
             wait_until_blocked(holder, pid_b, b)
-            holder.execute("select pg_advisory_unlock(%s, %s)", migrate.LOCK)
+            holder.execute("select pg_advisory_unlock(%s, %s)", locking.LOCK)
             results = [a.result(timeout=60), b.result(timeout=60)]
     assert sorted(results) == [[], all_files()]
 
@@ -250,9 +250,9 @@ def test_two_at_once_both_succeed_and_one_does_the_work(empty: str) -> None:
 def test_a_lock_that_somebody_keeps_ends_the_wait_and_names_who(
     empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrate, "WAIT", "set local lock_timeout = '100ms'")
+    monkeypatch.setattr(locking, "WAIT", "set local lock_timeout = '100ms'")
     with session(empty) as holder, session(empty) as conn:
-        holder.execute("select pg_advisory_lock(%s, %s)", migrate.LOCK)
+        holder.execute("select pg_advisory_lock(%s, %s)", locking.LOCK)
         with pytest.raises(Locked) as refused:
             migrate.migrate(conn)
         assert f"process {holder.info.backend_pid} of postgres" in str(refused.value.detail)
@@ -423,8 +423,8 @@ def test_killed_while_functions_are_installed_leaves_none_and_the_next_run_compl
             == 0
         )
         wait.unlink()
-        assert paths(migrate.pending(holder)) == paths(migrate.replaced())
-    assert run(empty) == paths(migrate.replaced())
+        assert paths(migrate.pending(holder)) == paths(script.replaced())
+    assert run(empty) == paths(script.replaced())
     assert_equal(catalog(empty), installed)
 
 
@@ -491,7 +491,7 @@ def test_a_function_file_that_fails_installs_no_function_and_names_the_error(
 def test_the_psql_script_installs_what_migrate_does(
     empty: str, cluster: Cluster, installed: Catalog
 ) -> None:
-    servers.run_psql(empty, text=migrate.ddl()).check_returncode()
+    servers.run_psql(empty, text=script.ddl()).check_returncode()
     with session(empty) as conn:
         assert migrate.pending(conn) == []
         migrate.require_current(conn)
@@ -504,19 +504,19 @@ def test_the_psql_script_run_again_repairs_functions_and_changes_nothing_else(
 ) -> None:
     with session(url) as conn:
         conn.execute("drop function publish_head()")
-    servers.run_psql(url, text=migrate.ddl()).check_returncode()
+    servers.run_psql(url, text=script.ddl()).check_returncode()
     assert_equal(catalog(url), installed)
 
 
 def test_the_psql_script_upgrades_and_refuses_to_downgrade(url: str, source: Path) -> None:
     (source / "migrations/9999_more.sql").write_text("create table publish.more (id int);\n")
-    servers.run_psql(url, text=migrate.ddl()).check_returncode()
+    servers.run_psql(url, text=script.ddl()).check_returncode()
     with session(url) as conn:
         assert migrate.pending(conn) == []
         assert one(conn, "select to_regclass('publish.more') is not null")
         conn.execute("update publish.file set checksum = '9.0.0' where path = 'version'")
         conn.execute("drop function publish_head()")
-    refused = servers.run_psql(url, text=migrate.ddl())
+    refused = servers.run_psql(url, text=script.ddl())
     assert (refused.returncode, "newer than this script" in refused.stderr) == (3, True)
     with session(url) as conn:
         assert one(conn, "select to_regprocedure('publish_head()') is null")
@@ -526,18 +526,18 @@ def test_the_psql_script_upgrades_and_refuses_to_downgrade(url: str, source: Pat
 def test_a_psql_script_that_failed_half_way_is_completed(
     empty: str, installed: Catalog, by: str
 ) -> None:
-    broken = migrate.ddl().replace("-- sql/drain/project.sql\n", "select 1/0;\n")
+    broken = script.ddl().replace("-- sql/drain/project.sql\n", "select 1/0;\n")
     assert servers.run_psql(empty, text=broken).returncode != 0
     if by == "psql":
-        servers.run_psql(empty, text=migrate.ddl()).check_returncode()
+        servers.run_psql(empty, text=script.ddl()).check_returncode()
         assert run(empty) == []
     else:
-        assert run(empty) == paths(migrate.replaced())
+        assert run(empty) == paths(script.replaced())
     assert_equal(catalog(empty), installed)
 
 
 def test_a_database_installed_by_psql_can_be_migrated_later(empty: str, source: Path) -> None:
-    servers.run_psql(empty, text=migrate.ddl()).check_returncode()
+    servers.run_psql(empty, text=script.ddl()).check_returncode()
     (source / "migrations/9999_more.sql").write_text("select 1;\n")
     assert run(empty) == ["migrations/9999_more.sql"]
     with session(empty) as conn:
@@ -694,7 +694,7 @@ def test_a_migration_that_is_still_to_come_finds_the_ones_before(
         assert run(empty) == [f"migrations/{file.name}"]
     (source / "sql").rmdir()
     shutil.move(source / "functions", source / "sql")
-    assert run(empty) == paths(migrate.replaced())
+    assert run(empty) == paths(script.replaced())
     assert_equal(catalog(empty), installed)
 
 

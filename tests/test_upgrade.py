@@ -25,7 +25,7 @@ from marks import says, verify
 from psycopg.rows import namedtuple_row
 from test_migrate import assert_equal, catalog
 
-from pgpublish import migrate
+from pgpublish import locking
 from pgpublish.embedded import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -371,17 +371,17 @@ def blocked(conn: Connection, holder: Connection) -> int | None:
 @pytest.mark.usefixtures("workers")
 def test_two_at_once_beside_old_workers(old: str, release: Release, fresh: Any) -> None:
     with session(old) as holder, session(old) as conn, Beside(old) as beside:
-        holder.execute("select pg_advisory_lock(%s, %s)", migrate.LOCK)
+        holder.execute("select pg_advisory_lock(%s, %s)", locking.LOCK)
         both = [release.command(old, "migrate") for _ in range(2)]
         until(
             lambda: one(
                 conn,
                 "select count(*) = 2 from pg_locks l where l.locktype = 'advisory'"
                 " and l.classid = %s and not l.granted",
-                migrate.LOCK[0],
+                locking.LOCK[0],
             )
         )
-        holder.execute("select pg_advisory_unlock(%s, %s)", migrate.LOCK)
+        holder.execute("select pg_advisory_unlock(%s, %s)", locking.LOCK)
         for process in both:
             _, wrong = process.communicate(timeout=60)
             assert process.returncode == 0, wrong

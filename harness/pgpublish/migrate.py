@@ -7,14 +7,9 @@ sql` writes the same rows, so that a database set up with psql alone can be migr
 
 from __future__ import annotations
 
-import re
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from threading import Event
 
-import psycopg
 from psycopg import sql
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
@@ -23,17 +18,12 @@ from yoyo.migrations import Migration, MigrationList
 
 from pgpublish import __version__, fit, installed, resources
 from pgpublish.database import Connection
-from pgpublish.errors import Locked, SchemaMismatch
+from pgpublish.errors import SchemaMismatch
+from pgpublish.locking import GIVE_WAY, alone, patiently
 from pgpublish.resources import SqlFile
-from pgpublish.sinks.registry import registration
+from pgpublish.script import drop_removed, record, replaced
 
 RIGHTS = SqlFile("rights", "select publish.restore_rights()")  # what pending() says of them
-BEGIN = "begin;\nset local search_path = pg_catalog, pg_temp;"
-LOCK = (1886741100, 1)  # advisory lock: class "publ", object 1
-WAIT = "set local lock_timeout = '1min'"  # for that lock
-# For tables that workers and writers use: less than deadlock_timeout, so that we give way to them.
-GIVE_WAY = "set local lock_timeout = '500ms'"
-TRIES, PAUSE_S = 40, 1.0
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
@@ -54,7 +44,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
 
     def apply_one(self, migration: Migration, force: bool = False, mark: bool = True) -> None:
         """Applies and records in one transaction; yoyo's own leaves a gap between them."""
-        _patiently(lambda: self._apply(migration, force))
+        patiently(lambda: self._apply(migration, force))
 
     def _apply(self, migration: Migration, force: bool) -> None:
         with self.transaction():
@@ -63,7 +53,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.execute("reset role")
             self.mark_one(migration)
             self._ours.execute(
-                _record([f for f in resources.migrations() if _id(f) == migration.id])
+                record([f for f in resources.migrations() if f.stem == migration.id])
             )
 
 
@@ -84,7 +74,7 @@ def pending(conn: Connection) -> list[SqlFile]:
         file
         for file in ours.values()
         if recorded.get(file.path) != file.checksum
-        or (file.path.startswith("sql/") and _id(file) not in there)
+        or (file.path.startswith("sql/") and file.stem not in there)
     ]
     edited = [f.path for f in changed if f.path in recorded and f.path.startswith("migrations/")]
     if edited:
@@ -114,7 +104,7 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
     Locked, psycopg.Error."""
     fit.require_version(conn.info.server_version)
     fit.require_direct(conn)
-    with installed.pinned(conn), _locked(conn):
+    with installed.pinned(conn), alone(conn):
         todo = pending(conn)
         prefix = installed.role_prefix(conn, role_prefix)
         restored = todo[:1] == [RIGHTS]
@@ -132,7 +122,7 @@ def migrate(conn: Connection, role_prefix: str | None = None) -> list[SqlFile]:
             conn.execute("create schema if not exists publish")
         _apply_migrations(conn, prefix)
         todo_functions = [f for f in todo if not f.path.startswith("migrations/")]
-        _patiently(lambda: _apply_functions(conn, todo_functions, prefix))
+        patiently(lambda: _apply_functions(conn, todo_functions, prefix))
         return [RIGHTS, *todo] if restored else todo
 
 
@@ -157,63 +147,6 @@ def require_current(conn: Connection) -> None:
         detail=f"{len(todo)} files differ, first {todo[0].path}.",
         hint="Run: pgpublish migrate",
     )
-
-
-# psql's own \\if: it steps over what is recorded, and ends where a newer version is.
-REFUSE = """select to_regclass('publish.file') is not null as there \\gset
-\\if :there
-select coalesce(bool_or(string_to_array(f.checksum, '.')::int[]
-                        > string_to_array({version}, '.')::int[]), false) as newer
-  from publish.file f where f.path = 'version' \\gset
-\\if :newer
-do $$ begin
-  raise exception 'the database schema is newer than this script' using
-    hint = 'Use the script of that version, or a later one.';
-end $$;
-\\endif
-\\endif
-"""
-UNLESS = """select to_regclass('publish.file') is not null as done \\gset
-\\if :done
-select exists (select from publish.file f where f.path = {path}) as done \\gset
-\\endif
-\\if :done
-\\else
-"""
-
-
-def ddl(prefix: str = "") -> str:
-    """Everything as one script for psql, in migrate's own transactions: where it was interrupted,
-    it or migrate goes on. Where an earlier version is installed it upgrades; a newer one it
-    refuses."""
-    parts = ["\\set ON_ERROR_STOP on\n"]
-    again = replaced()
-    version = ".".join(re.findall(r"\d+", __version__)[:3])
-    parts.append(REFUSE.format(version=sql.Literal(version).as_string()))
-    for file in resources.migrations():
-        record = _record([file]).as_string()
-        parts.append(
-            f"-- {file.path}\n{UNLESS.format(path=sql.Literal(file.path).as_string())}"
-            f"{BEGIN}\n{file.naming(prefix).strip()}\n{record};\ncommit;\n\\endif\n"
-        )
-    parts.append(f"{BEGIN}\nset local role {prefix}publish_owner;")
-    parts.append("set local check_function_bodies = off;\n")
-    parts += [f"-- {file.path}\n{file.naming(prefix).strip()}\n" for file in again]
-    parts.append(_record([*again, *installed.facts(prefix)]).as_string() + ";")
-    if any(_id(file) == "drop_removed" for file in again):
-        parts.append(_drop_removed().as_string() + ";")
-    for name in ("renew_captures", "record_rights"):
-        if any(_id(file) == name for file in again):
-            parts.append(f"select publish.{name}();")
-    parts.append("commit;\n")
-    return "\n".join(parts)
-
-
-def replaced() -> list[SqlFile]:
-    """What is run again where it differs, in order."""
-    found = resources.functions()
-    learns = any(_id(file) == "publish_register_sink" for file in found)
-    return [*found, SqlFile("sinks", registration())] if learns else found
 
 
 def _ours() -> dict[str, SqlFile]:
@@ -256,26 +189,14 @@ def _apply_functions(conn: Connection, files: list[SqlFile], prefix: str) -> Non
         conn.execute("set local check_function_bodies = off")
         for file in files:
             conn.execute(file.naming(prefix).encode(conn.info.encoding))
-        conn.execute(_record([*files, *installed.facts(prefix)]))
+        conn.execute(record([*files, *installed.facts(prefix)]))
         if "drop_removed" in installed.functions(conn):
-            conn.execute(_drop_removed())
+            conn.execute(drop_removed())
         if "renew_captures" in installed.functions(conn):
             conn.execute("select publish.renew_captures()")
         if "record_rights" in installed.functions(conn):
             conn.execute("select publish.record_rights()")
             conn.execute("select publish.warn_names()")
-
-
-def _patiently(transaction: Callable[[], None]) -> None:
-    """Once more, a while later, where it waited for a lock in vain."""
-    for left in reversed(range(TRIES)):
-        try:
-            transaction()
-            return
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            if not left:
-                raise
-            Event().wait(PAUSE_S)
 
 
 def _migrations(prefix: str) -> MigrationList:
@@ -294,53 +215,3 @@ def _roles(prefix: str) -> str:
     """The part of the first migration that may be run again: it makes the roles."""
     text = resources.migrations()[0].naming(prefix)
     return text.split("\n-- migrate runs what is above again")[0]
-
-
-def _id(migration: SqlFile) -> str:
-    return PurePosixPath(migration.path).stem
-
-
-def _record(files: list[SqlFile]) -> sql.Composed:
-    rows = sql.SQL(",\n  ").join(
-        sql.SQL("({}, {})").format(sql.Literal(f.path), sql.Literal(f.checksum)) for f in files
-    )
-    return sql.SQL(
-        "insert into publish.file (path, checksum) values\n  {}\n"
-        "on conflict (path) do update set checksum = excluded.checksum, applied_at = now()"
-    ).format(rows)
-
-
-def _drop_removed() -> sql.Composed:
-    paths = [file.path for file in resources.functions()]
-    return sql.SQL("select publish.drop_removed({}::text[])").format(sql.Literal(paths))
-
-
-@contextmanager
-def _locked(conn: Connection) -> Iterator[None]:
-    """Any session may take this lock: PostgreSQL asks for no right. So the wait ends, and who has
-    it is named. Raises Locked."""
-    try:
-        with conn.transaction():
-            conn.execute(WAIT)
-            conn.execute("select pg_advisory_lock(%s, %s)", LOCK)
-    except psycopg.errors.LockNotAvailable:
-        raise Locked(
-            "another session holds the lock of migrate",
-            detail=f"It is {_holder(conn)}.",
-            hint="Let it go on. If it is no migrate, end it: select pg_terminate_backend(…)",
-        ) from None
-    try:
-        yield
-    finally:
-        if not conn.closed:
-            conn.execute("select pg_advisory_unlock(%s, %s)", LOCK)
-
-
-def _holder(conn: Connection) -> str:
-    row = conn.execute(
-        "select pg_catalog.format('process %%s of %%s', l.pid, a.usename)"
-        " from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid"
-        " where l.locktype = 'advisory' and l.granted and l.classid = %s and l.objid = %s",
-        LOCK,
-    ).fetchone()
-    return row[0] if row else "gone by now"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 PACKAGE = Path(__file__).parent
 PREFIX = re.compile(r"(?:(?!pg_)[a-z_][a-z0-9_]{0,45})?")
@@ -18,6 +18,11 @@ class SqlFile:
 
     path: str
     text: str
+
+    @property
+    def stem(self) -> str:
+        """The function's or migration's name."""
+        return PurePosixPath(self.path).stem
 
     def naming(self, prefix: str) -> str:
         """The text with this prefix before the name of each of our roles. Raises ValueError unless

@@ -17,7 +17,7 @@ from conftest import Connection
 from delivery import notes, subscribe
 from helpers import one
 
-from pgpublish import cli, database, deliver, migrate, sinks
+from pgpublish import cli, database, deliver, migrate, script, sinks
 from pgpublish.errors import BadArgument
 from pgpublish.sinks import registry
 
@@ -126,7 +126,7 @@ def test_a_migrated_database_knows_the_options_of_our_sinks(db: Connection) -> N
 
 def test_a_database_that_psql_made_knows_them_too(new_database: Any, cluster: Any) -> None:
     name = new_database(None)
-    servers.run_psql(cluster.url(name), text=migrate.ddl()).check_returncode()
+    servers.run_psql(cluster.url(name), text=script.ddl()).check_returncode()
     with psycopg.connect(cluster.url(name)) as conn:
         assert one(conn, "select count(*) from publish.sink") == len(OURS)
 
@@ -145,7 +145,7 @@ def test_an_option_that_a_later_version_adds_is_known_after_migrate(
     db: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = registry.registration().replace('"maxlen": "number"', '"maxage": "number"')
-    monkeypatch.setattr(migrate, "registration", lambda: later)
+    monkeypatch.setattr(script, "registration", lambda: later)
     with database.connect(url) as conn:
         assert [file.path for file in migrate.migrate(conn)] == ["sinks"]
         assert migrate.migrate(conn) == []

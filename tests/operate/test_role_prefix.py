@@ -6,7 +6,7 @@ import pytest
 import servers
 from helpers import drain, one, running_cluster
 
-from pgpublish import migrate
+from pgpublish import migrate, resources, script
 from pgpublish.errors import SchemaMismatch
 
 SOURCE = """
@@ -26,7 +26,7 @@ def clean(server_kind):
                 admin.execute(f"create database {name}".encode())
         with psycopg.connect(cluster.url("one"), autocommit=True) as conn:
             migrate.migrate(conn, "one_")
-        servers.run_psql(cluster.url("two"), text=migrate.ddl("two_")).check_returncode()
+        servers.run_psql(cluster.url("two"), text=script.ddl("two_")).check_returncode()
         with psycopg.connect(cluster.url("two"), autocommit=True) as conn:
             migrate.migrate(conn)
         yield cluster
@@ -106,7 +106,7 @@ def test_an_installation_that_stopped_half_way_keeps_its_names(clean, monkeypatc
     with psycopg.connect(clean.url(), autocommit=True) as admin:
         admin.execute("create database half")
     with psycopg.connect(clean.url("half"), autocommit=True) as conn:
-        fails = migrate.SqlFile("sql/x.sql", "select 1 / 0")
+        fails = resources.SqlFile("sql/x.sql", "select 1 / 0")
         with monkeypatch.context() as broken:
             broken.setattr(migrate, "replaced", lambda: [fails])
             with pytest.raises(psycopg.errors.DivisionByZero):
@@ -120,4 +120,4 @@ def test_an_installation_that_stopped_half_way_keeps_its_names(clean, monkeypatc
 @pytest.mark.parametrize("prefix", ["App_", "a-", "pg_", "1a", 'a"', "a" * 47, "a b"])
 def test_a_prefix_that_would_need_quotes_is_refused(prefix):
     with pytest.raises(ValueError, match="lower-case"):
-        migrate.ddl(prefix)
+        script.ddl(prefix)

@@ -6,7 +6,7 @@ import pytest
 import servers
 from helpers import one
 
-from pgpublish import migrate
+from pgpublish import migrate, script
 
 # Each would be taken for a call in migrate, in its migrations or in its script, were they not
 # pinned: an exact type wins over a conversion, and anything over VARIADIC.
@@ -56,5 +56,5 @@ def test_migrate_calls_no_function_of_another(strange):
 
 def test_the_script_for_psql_calls_no_function_of_another(strange, cluster):
     url = cluster.url(strange.info.dbname)
-    servers.run_psql(url, text=migrate.ddl()).check_returncode()
+    servers.run_psql(url, text=script.ddl()).check_returncode()
     assert one(strange, "select count(*) from taken") == 0

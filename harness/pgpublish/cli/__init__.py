@@ -17,6 +17,7 @@ from psycopg.errors import Diagnostic
 from pgpublish import (
     __version__,
     migrate,
+    script,
 )
 from pgpublish import drain as drain_room
 from pgpublish.cli import (
@@ -144,7 +145,7 @@ def migrate_command(conn: Connection, check: bool, role_prefix: str | None, as_j
 @role_prefix_option
 def sql_command(role_prefix: str | None) -> None:
     """Print all SQL of pgpublish, for `pgpublish sql | psql`."""
-    say_as_is(migrate.ddl(role_prefix or ""))
+    say_as_is(script.ddl(role_prefix or ""))
 
 
 @main.command()
@@ -227,10 +228,10 @@ def demo(keep: Path | None, serve: bool) -> None:
 
     Publishes 28,000 airports, edits some, and shows what arrives.
     """
-    from pgpublish import demo as script
+    from pgpublish import demo as told
 
     try:
-        script.run(keep, serve=serve)
+        told.run(keep, serve=serve)
     except MissingPart as error:
         error.hint = "pip install 'pgpublish[demo]'"  # with all that it needs, at once
         raise
