@@ -111,19 +111,26 @@ class Proxy:
         self._listener.close()
 
     def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
+        while True:
+            try:
                 client, _ = self._listener.accept()
-                server = socket.socket(socket.AF_UNIX)
-                try:
-                    server.connect(self._server)
-                except OSError:  # it restarts, or is full: this connection ends, no other
-                    client.close()
-                    continue
-                link = Event()
-                self._links.append(link)
-                for one, other in ((client, server), (server, client)):
-                    Thread(target=self._pump, args=(link, one, other), daemon=True).start()
+            except OSError as error:
+                print("proxy: it accepts no more:", error)  # it was closed, or the test failed
+                return
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                server.connect(self._server)
+            except OSError as error:  # it restarts, or is full: this connection ends, no other
+                print("proxy: no server:", error)
+                client.close()
+            else:
+                self._join(client, server)
+
+    def _join(self, client: socket.socket, server: socket.socket) -> None:
+        link = Event()
+        self._links.append(link)
+        for one, other in ((client, server), (server, client)):
+            Thread(target=self._pump, args=(link, one, other), daemon=True).start()
 
     def _pump(self, frozen: Event, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):

@@ -23,12 +23,13 @@ from helpers import (
     standby_of,
     until,
 )
-from pooler import pooled
+from pooler import pooled, proxied
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import namedtuple_row
 from serving import Serving, free_port, serving
 
 from pgpublish.migrate import migrate
+from pgpublish.serve import hub
 
 pytest_plugins = ["served"]
 
@@ -256,6 +257,21 @@ def test_streams_and_pages_work_through_a_pooler(cluster, orders, put):
             assert len(events.until("live")) == 1
             put("note", "b", "2")  # no notification comes through
             assert [change["payload"] for change in events.changes(1)] == [2]
+
+
+def test_connections_that_forward_nothing_more_are_given_up(cluster, orders, put, monkeypatch):
+    put("note", "a", "1")
+    with (
+        proxied(cluster, orders.info.dbname) as proxy,
+        serving(proxy.url, call_time=3.0) as server,
+        server.stream() as events,
+    ):
+        assert len(events.until("live")) == 1
+        monkeypatch.setattr(hub, "PATIENCE_S", 1.0)
+        proxy.freeze()
+        put("note", "b", "2")
+        assert [change["payload"] for change in events.changes(1)] == [2]
+        until(lambda: server.get("/changes").status_code == 200)
 
 
 def test_the_command_warns_of_a_public_role_that_reads_nothing(url, orders):
