@@ -44,6 +44,7 @@ update bench.bare_job j
 
 START = "select id, token from publish_job_start(kinds => '{empty}', client_pid => %s)"
 DONE = "select publish_job_done(%s, %s)"
+NEXT = "select id, token from publish_job_next(%s, %s, kinds => '{empty}', client_pid => %s)"
 
 FILL = {
     "ours": "select count(publish_job_add(%s::text || n, 'empty')) from generate_series(1, %s) n",
@@ -52,7 +53,7 @@ FILL = {
     "procrastinate": "insert into procrastinate_jobs (queue_name, task_name, lock)"
     " select 'default', 'empty', %s::text || n from generate_series(1, %s) n",
 }
-FILL["worker"] = FILL["ours"]
+FILL["worker"] = FILL["joined"] = FILL["ours"]
 
 
 class UntilIdle(Event):
@@ -68,6 +69,14 @@ def ours(conn: Connection) -> None:
     pid = conn.info.backend_pid
     while row := conn.execute(START, [pid]).fetchone():
         conn.execute(DONE, row)
+
+
+def joined(conn: Connection) -> None:
+    """One publish_job_start, then publish_job_next, as a worker calls them."""
+    pid = conn.info.backend_pid
+    row = conn.execute(START, [pid]).fetchone()
+    while row:
+        row = conn.execute(NEXT, [*row, pid]).fetchone()
 
 
 def bare(conn: Connection) -> None:
@@ -98,7 +107,7 @@ async def serve(pipe: Pipe, url: str) -> None:
     """One of the worker processes: does what the pipe says, once for each word, until "end"."""
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
     doing: dict[str, Callable[[Connection], None]] = {
-        "ours": ours, "bare": bare, "worker": worker,
+        "ours": ours, "joined": joined, "bare": bare, "worker": worker,
     }  # fmt: skip
     app = theirs(url)
     async with app.open_async():
@@ -256,6 +265,10 @@ def run(bench: Bench) -> Iterator[Line]:
         with processes(url) as pipes:
             yield rates("h", f"start + done of empty jobs, {WORKERS} workers", count,
                         compare(conn, pipes, ("ours", "bare"), rounds, count),
+                        unit="jobs/s", against="UPDATE … SKIP LOCKED + UPDATE",
+                        target=Target(0.8))  # fmt: skip
+            yield rates("h", f"done + next start in one call, {WORKERS} workers", count,
+                        compare(conn, pipes, ("joined", "bare"), rounds, count),
                         unit="jobs/s", against="UPDATE … SKIP LOCKED + UPDATE",
                         target=Target(0.8))  # fmt: skip
             few = count // 2

@@ -31,14 +31,17 @@ class Stop(Protocol):
 
 class Session(psycopg.Connection[Any]):
     """patience: seconds that a call inside limited() may take; None: as long as it likes.
-    stop: once set, a call has STOP_S left. pooled: a pooler is between, as far as we can tell."""
+    stop: once set, a call has STOP_S left. pooled: a pooler is between, as far as we can tell.
+    asked: how often it waited for the server."""
 
     patience: float | None = None
     stop: Stop | None = None
     pooled: bool = False
+    asked: int = 0
     _until: float | None = None  # of the call in flight
 
     def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+        self.asked += 1
         if self._until is None:
             return super().wait(gen, *arguments, **named)
         try:

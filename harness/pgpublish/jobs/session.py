@@ -14,7 +14,7 @@ from psycopg.rows import tuple_row
 
 from pgpublish.database import Connection, failure
 from pgpublish.errors import BadArgument, translate
-from pgpublish.session import limited
+from pgpublish.session import Session, limited
 
 HELD_S = 1.0
 TIDY = "reset session authorization; reset role; reset all; close all; unlisten *; discard temp"
@@ -67,6 +67,11 @@ def commit_unless_in_block(conn: Connection) -> None:
             raise translate(error) from error
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+def asked(conn: Connection) -> int:
+    """How often it asked the server for something; 0: nobody counts."""
+    return conn.asked if isinstance(conn, Session) else 0
 
 
 def is_held(conn: Connection) -> bool:

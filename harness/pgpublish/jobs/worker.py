@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import TypeVar
@@ -13,7 +14,15 @@ from pgpublish.drain import retryable
 from pgpublish.errors import BadArgument, ConnectionFailed, PublishError
 from pgpublish.jobs.heart import Heart
 from pgpublish.jobs.job import Job, Returned, runs_nothing
-from pgpublish.jobs.running import LEASE_S, error_name, message_of, running, take
+from pgpublish.jobs.running import (
+    LEASE_S,
+    Following,
+    done,
+    error_name,
+    message_of,
+    running,
+    take,
+)
 from pgpublish.jobs.session import row, transact
 from pgpublish.presence import Presence
 
@@ -108,9 +117,10 @@ def work(
     if pooled:
         conn.prepare_threshold = None  # a session is not ours to keep
     settings = {name: getattr(conn, name) for name in SETTINGS}
+    following = (list(kinds), worker, lease)
     wait, due, worked_at, prune_at = MIN_WAIT_S, True, clock(), clock()
+    job: Job | None = None
     while not stop.is_set():
-        job = None
         try:
             if clock() >= prune_at:
                 pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
@@ -118,10 +128,11 @@ def work(
                     prune_at = clock() + PRUNE_EVERY_S
             if presence is not None:
                 presence.beat(conn, "waiting for jobs")
-            due = due or pooled or awaited(conn, kinds, clock() - worked_at)
-            job = take(conn, None, list(kinds), worker, lease)  # if none is due, one may be lost
+            if job is None:
+                due = due or pooled or awaited(conn, kinds, clock() - worked_at)
+                job = take(conn, None, *following)  # if none is due, one may be lost
         except PublishError as error:
-            if not retryable(error):
+            if job is not None or not retryable(error):
                 raise
             warn(f"between jobs: {error.message}")
             due = True
@@ -133,11 +144,16 @@ def work(
             continue
         wait, due, worked_at = MIN_WAIT_S, True, clock()
         job.stop_at(stop)
-        report(run(job, beating, lease, clock))
+        outcome, job = run(job, beating, lease, following if clock() < prune_at else None, clock)
+        report(outcome)
         if conn.broken or conn.closed:
             raise ConnectionFailed("the connection was lost", hint="Is the server running?")
         for name, value in settings.items():
-            setattr(conn, name, value)
+            if getattr(conn, name) != value:
+                setattr(conn, name, value)
+    if job is not None:  # it was started as stop was being set
+        with suppress(Returned), running(job, beating, lease):
+            raise Returned
     if presence is not None:
         presence.end(conn)
 
@@ -149,11 +165,24 @@ def awaited(conn: Connection, kinds: Sequence[str], idle_s: float) -> bool:
     return transact(conn, query, list(kinds), LOOK_MS, poll) == (True,)
 
 
-def run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> Outcome:
-    """A worker's run of a job by its handler; raises nothing but KeyboardInterrupt."""
+def run(
+    job: Job,
+    beating: Heart,
+    lease: float,
+    following: Following | None,
+    clock: Callable[[], float],
+) -> tuple[Outcome, Job | None]:
+    """A worker's run of a job by its handler, and the job after it, if that is started already.
+    Raises nothing but KeyboardInterrupt."""
     began, status, told = clock(), "succeeded", None
+    after: Job | None = None
+
+    def success(job: Job) -> None:
+        nonlocal after
+        after = done(job, None if job._stop.is_set() else following)
+
     try:
-        with running(job, beating, lease, tidy=True):
+        with running(job, beating, lease, tidy=True, success=success):
             HANDLERS[job.kind](job._conn, job)
     except Returned:
         status = "returned"
@@ -162,7 +191,7 @@ def run(job: Job, beating: Heart, lease: float, clock: Callable[[], float]) -> O
     except BaseException as error:
         status = "lost" if job._lost else getattr(error, "_job_status", "failed")
         told = f"{error_name(error)}: {message_of(error)}"
-    return Outcome(job.id, job.kind, job.attempt, status, clock() - began, told)
+    return Outcome(job.id, job.kind, job.attempt, status, clock() - began, told), after
 
 
 def walk(

@@ -1,6 +1,6 @@
 -- Who may do what, each call really made. Nothing is for PUBLIC.
 begin;
-select plan(1175);
+select plan(1181);
 
 create function pg_temp.call_as(role name, query text) returns void language plpgsql as $$
 begin
@@ -99,6 +99,7 @@ insert into api values
   ($$select publish_job_start(kinds => '{none}')$$,           '  ka'),
   ($$select pg_temp.reach('select publish_job_beat(''none'', 1)')$$,              '  ka'),
   ($$select pg_temp.reach('select publish_job_done(''none'', 1)')$$,              '  ka'),
+  ($$select pg_temp.reach('select publish_job_next(''none'', 1)')$$,              '  ka'),
   ($$select pg_temp.reach('select publish_job_fail(''none'', 1, ''e'', ''m'')')$$, '  ka'),
   ($$select pg_temp.reach('select publish_job_release(''none'', 1)')$$,           '  ka'),
   ($$select pg_temp.reach('select publish_job_cancel(''none'')')$$,               '   a'),

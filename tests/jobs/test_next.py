@@ -1,0 +1,140 @@
+"""The job after a job: started in the call that settles the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import LiteralString
+
+import pytest
+from conftest import Connection
+from helpers import one
+
+from pgpublish import jobs
+from pgpublish.database import connect as open_connection
+from pgpublish.jobs import Outcome
+from pgpublish.jobs import worker as worker_room
+from pgpublish.session import Session
+
+STATES: LiteralString = (
+    "select string_agg(format('%s %s %s', id, status, attempts), ', ' order by id) from publish.job"
+)
+
+
+def add(db: Connection, count: int, kind: str = "mail") -> None:
+    db.execute(
+        "select publish_job_add(%s || n, %s, run_at => '2000-01-01'::date + n)"
+        " from generate_series(1, %s) n", [kind, kind, count],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def work(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Outcome]]:
+    def run(
+        stop_after: int,
+        handler: Callable[[Connection, jobs.Job, Event], None] = lambda conn, job, stop: None,
+        *kinds: str,
+        calls: list[int] | None = None,
+        after_first: Callable[[], object] = lambda: None,
+    ) -> list[Outcome]:
+        """Works until so many jobs have ended. calls: gets how often the server had been asked when
+        each had."""
+        stop, ended = Event(), []
+        kinds = kinds or ("mail",)
+        for kind in kinds:
+            monkeypatch.setitem(
+                worker_room.HANDLERS, kind, lambda conn, job: handler(conn, job, stop)
+            )
+
+        def report(outcome: Outcome) -> None:
+            ended.append(outcome)
+            if len(ended) == 1:
+                after_first()
+            if calls is not None:
+                calls.append(conn.asked)
+            if len(ended) == stop_after:
+                stop.set()
+
+        with open_connection(url) as conn, jobs.heart(lambda: open_connection(url)) as beating:
+            assert isinstance(conn, Session)
+            jobs.work(conn, kinds, stop, beating=beating, report=report)
+        return ended
+
+    return run
+
+
+def test_a_job_whose_body_asks_the_server_nothing_costs_one_call(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 21)
+    calls: list[int] = []
+    work(20, calls=calls)
+    assert calls[-1] - calls[0] <= 19 * 2 + 1  # psycopg waits twice in a call, and once prepares
+
+
+def test_what_was_started_as_the_worker_stops_is_handed_back_uncounted(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 3)
+    assert [o.id for o in work(1)] == ["mail1"]
+    assert one(db, STATES) == "mail1 succeeded 0, mail2 pending 0, mail3 pending 0"
+    assert one(db, "select count(*) from publish.job_error") == 0
+
+
+def test_a_worker_that_is_to_stop_starts_no_other(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 2)
+    work(9, lambda conn, job, stop: stop.set())
+    assert one(db, STATES) == "mail1 succeeded 0, mail2 pending 0"
+    assert one(db, "select started_at is null from publish.job where id = 'mail2'")
+
+
+def test_a_job_is_done_though_the_next_cannot_be_started(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 2)
+    add(db, 1, "other")
+
+    def breaks(conn: Connection, job: jobs.Job, stop: Event) -> None:
+        if job.id == "mail1":
+            db.execute(
+                "alter function publish.find_job(text[]) rename to kept;"
+                "create function publish.find_job(kinds text[]) returns text language plpgsql as"
+                " $$begin raise 'cannot look' using errcode = '57014'; end$$"
+            )
+
+    def repairs() -> None:
+        db.execute("drop function publish.find_job(text[]);"
+                   "alter function publish.kept(text[]) rename to find_job")  # fmt: skip
+
+    first, *others = work(3, breaks, "mail", "other", after_first=repairs)
+    assert (first.id, first.status) == ("mail1", "succeeded")
+    assert {o.status for o in others} == {"succeeded"}
+    assert one(db, "select count(*) from publish.job_error") == 0
+
+
+def test_the_only_one_of_a_limited_kind_makes_room_for_the_next(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 3)
+    db.execute("select publish_job_limit('mail', 1)")
+    assert [o.id for o in work(3)] == ["mail1", "mail2", "mail3"]
+
+
+def test_a_job_that_fails_or_is_lost_is_followed_by_the_next(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 4)
+
+    def ends_badly(conn: Connection, job: jobs.Job, stop: Event) -> None:
+        if job.id == "mail1":
+            raise ValueError("no")
+        if job.id == "mail2":
+            jobs.cancel(db, job.id)
+        if job.id == "mail3":
+            conn.execute("begin")
+
+    assert [(o.id, o.status) for o in work(4, ends_badly)] == [
+        ("mail1", "failed"), ("mail2", "lost"), ("mail3", "succeeded"), ("mail4", "succeeded"),
+    ]  # fmt: skip
