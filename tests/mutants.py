@@ -587,6 +587,36 @@ MUTANTS = [
         "tests/operate/test_installation_settings.py",
     ),
     Mutant(
+        "a job started as its worker stops stays with it",
+        "harness/pgpublish/jobs/worker.py",
+        "    if job is not None:  # it was started",
+        "    if False:  # it was started",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
+        "a job is not done where the next cannot be started",
+        "harness/pgpublish/jobs/running.py",
+        "        settle_done(job, data)\n        return None\n",
+        "        raise\n",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
+        "a job that asked the server something is not tidied up after",
+        "harness/pgpublish/jobs/running.py",
+        "        if tidy and not (asked and asked == session.asked(job._conn)):\n",
+        "        if tidy and not asked:\n",
+        "tests/jobs/test_work.py",
+    ),
+    Mutant(
+        "the next job starts although this one was not done",
+        "sql/jobs/publish_job_next.sql",
+        "  perform public.publish_job_done(id => publish_job_next.id, "
+        "token => publish_job_next.token,\n"
+        "                                  data => publish_job_next.data);\n",
+        "",
+        "tests/pgtap/jobs/test_publish_job_next.sql",
+    ),
+    Mutant(
         "an upgrade leaves what the new version removed",
         "harness/pgpublish/migrate.py",
         "            conn.execute(drop_removed())\n",
