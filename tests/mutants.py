@@ -104,6 +104,13 @@ MUTANTS = [
         "",
         "tests/drain/test_cut.py",
     ),
+    Mutant(
+        "a drain skips a rev, and the torture goes on",
+        "sql/drain/drain_marks.sql",
+        "  v_next.published := v_done.new + v_done.changed;\n",
+        "  v_next.published := v_done.new + v_done.changed + (v_done.new > 0)::int;\n",
+        "tests/test_torture.py",
+    ),
     # What is published.
     Mutant(
         "only the hash is compared",

@@ -27,7 +27,7 @@ from typing import Any
 import psycopg
 import pytest
 from faults import FAKETIME, Faults
-from helpers import check_feed, drain, feed, one, quarantine, until
+from helpers import check_feed, drain, feed, head, one, quarantine, record_revs, revs_given, until
 from marks import says, verify
 from psycopg import errors
 from psycopg.rows import namedtuple_row
@@ -423,6 +423,7 @@ def test_nothing_is_lost_or_wrong_while_everything_is_killed(
             migrate(conn)
             conn.execute(SCHEMA.encode())
             conn.execute(FAST_SLOTS.encode())
+            record_revs(conn)
             if faults.small is not None:
                 conn.execute(f"create tablespace small location '{faults.small}/data'".encode())
                 conn.execute(SMALL.encode())
@@ -517,6 +518,7 @@ def is_delivered(conn: psycopg.Connection[Any]) -> bool:
 
 def is_right(conn: psycopg.Connection[Any], held: list[dict[str, Any]]) -> None:
     check_feed(conn)
+    assert revs_given(conn) == list(range(1, head(conn) + 1))
     assert quarantine(conn) == {}
     for kind in PROJECTED:
         assert feed(conn, kind) == says(conn, kind)
