@@ -405,7 +405,7 @@ def test_nothing_is_lost_or_wrong_while_everything_is_killed(
     seconds = pytestconfig.getoption("--torture")
     seed = pytestconfig.getoption("--seed") or random.randrange(1 << 32)
     print(f"seed {seed}")  # shown when it fails
-    dice = random.Random(seed)
+    dice = random.Random(f"{seed} endpoint")
     replica = in_process()
 
     def answer(request: Request) -> int:
@@ -418,7 +418,7 @@ def test_nothing_is_lost_or_wrong_while_everything_is_killed(
 
     with ExitStack() as stack:
         endpoint = stack.enter_context(receiving(answer))
-        faults = Faults(server_kind, stack, dice, autovacuum_naptime="1s")
+        faults = Faults(server_kind, stack, random.Random(seed), autovacuum_naptime="1s")
         with faults.connect() as conn:
             migrate(conn)
             conn.execute(SCHEMA.encode())

@@ -69,7 +69,7 @@ class Shard:
     def __init__(self, name: str, kind: str, stack: ExitStack, seed: int, nats: list[str]) -> None:
         self.name = name
         self.dice = random.Random(f"{seed} {name}")
-        self.faults = Faults(kind, stack, self.dice)
+        self.faults = Faults(kind, stack, random.Random(f"{seed} faults of {name}"))
         with self.session() as conn:
             migrate(conn)
             conn.execute("select publish_define('note')")
