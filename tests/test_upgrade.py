@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 import servers
-from helpers import drain_all, feed, one, pid, until
+from helpers import drain, drain_all, feed, one, pid, until
 from marks import says, verify
 from psycopg.rows import namedtuple_row
 from test_migrate import assert_equal, catalog
@@ -245,6 +245,28 @@ def test_the_psql_script_of_the_next_release_does_the_same(
         is_exact(conn)
     release.migrate(old)
     assert catalog(old)["files"] == fresh["files"]
+
+
+def test_what_was_under_way_goes_on(old: str, release: Release) -> None:
+    """A transaction that is drained in part, a leased batch, a running job: each is ended with what
+    was handed out before."""
+    with session(old) as conn:
+        drain_all(conn)
+        with conn.transaction():
+            conn.execute(
+                "select publish_enqueue('note', 'n' || n, '1') from generate_series(1, 25) n"
+            )
+        assert drain(conn, 10).published == 10
+        claimed = conn.execute("select * from publish_claim('all', 'w', 5)").fetchall()
+        assert claimed
+        job = one(conn, "select s.token from publish_job_start('waits') s")
+        release.migrate(old)
+        assert one(conn, "select sent from publish_settle(%s)", claimed[0].token) == len(claimed)
+        assert one(conn, "select publish_job_step('waits', %s, 's', '1')", job) == 1
+        conn.execute("select publish_job_done('waits', %s)", [job])
+        assert one(conn, "select status from publish.job where id = 'waits'") == "succeeded"
+        assert [drain(conn, 10).published for _ in range(3)] == [10, 5, 0]
+        is_exact(conn)
 
 
 class Beside:
