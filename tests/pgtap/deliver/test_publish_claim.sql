@@ -1,6 +1,6 @@
 -- Claim, settle, extend: leases, tokens, cursors.
 begin;
-select plan(37);
+select plan(38);
 
 select is(pg_get_function_arguments('publish_claim'::regproc),
           'subscription text, worker text, batch integer DEFAULT 100', 'arguments and defaults');
@@ -45,6 +45,9 @@ select results_eq(
   $$select s.sent, s.parked from batch b, publish_settle(b.token) s where b.rev = 1$$,
   $$values (3, 0)$$, 'settling again says the same');
 select is((select l.cursor from publish.lane_state l), 3::bigint, 'and changes nothing');
+select results_eq($$select publish_extend(b.token) from batch b where b.rev = 1$$,
+                  $$select b.lease_until from batch b where b.rev = 1$$,
+                  'what is settled is extended no more');
 select results_eq(
   $$select b.worker, b.claimed, b.sent, b.failed, b.cursor, b.cursor_to
       from publish.recent_batch b$$,
