@@ -2,9 +2,12 @@
 
     python examples/nats_replica.py FILE NATS_URL…
 
-Table held has the newest event of each subject of each source. A batch of messages is one
-transaction of SQLite, and is acknowledged after it; a message that comes twice changes nothing. So
+Table held has the newest event of each subject of each source. A batch of messages and how far the
+stream was read are one transaction of SQLite, and a message that comes twice changes nothing. So
 the consumer, the stream's nodes and the databases may be killed at any moment.
+
+The position is kept here, and not by a durable consumer of NATS: that sends what was not
+acknowledged again after what came later, so pgpublish.resynced would delete what is still to come.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from contextlib import suppress
 
 import nats
 from nats.errors import Error
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.client import JetStreamContext
 
 SCHEMA = """
@@ -25,6 +29,8 @@ create table if not exists held (
   primary key (source, subject)
 );
 create table if not exists life (source text primary key, life text not null);
+create table if not exists stream (name text primary key, read_to integer not null);
+insert or ignore into stream values ('FEED', 0);
 """
 NEWER = """
 insert into held values (:source, :subject, :sequence, :type, :data)
@@ -54,15 +60,33 @@ def take(db: sqlite3.Connection, event: dict[str, object]) -> None:
 
 
 async def consume(db: sqlite3.Connection, stream: JetStreamContext) -> None:
-    subscription = await stream.pull_subscribe("", durable="replica", stream="FEED")
+    """Reads on from where the last transaction came to, until a message is missing."""
+    (read_to,) = db.execute("select read_to from stream").fetchone()
+    state = (await stream.stream_info("FEED")).state
+    if state.last_seq < read_to:
+        read_to = 0  # it was made again
+    if state.first_seq > read_to + 1:
+        print(f"messages {read_to + 1} to {state.first_seq - 1} are no longer in the stream:"
+              " call publish_resync for each subscription", file=sys.stderr)  # fmt: skip
+        read_to = state.first_seq - 1
+    start = ConsumerConfig(
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=read_to + 1,
+        ack_policy=AckPolicy.NONE,
+    )
+    subscription = await stream.pull_subscribe("", stream="FEED", config=start)
     while True:
+        messages = []
         with suppress(TimeoutError):
             messages = await subscription.fetch(100, timeout=1)
-            with db:
-                for message in messages:
-                    take(db, json.loads(message.data))
+        with db:
             for message in messages:
-                await message.ack()
+                read_to += 1
+                if message.metadata.sequence.stream != read_to:
+                    raise OSError("a message was lost on its way")
+                take(db, json.loads(message.data))
+            if messages:
+                db.execute("update stream set read_to = ?", [read_to])
 
 
 async def main(file: str, servers: list[str]) -> None:
