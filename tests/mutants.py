@@ -463,6 +463,63 @@ MUTANTS = [
         'signed = f"{message_id}.{timestamp}.".encode()',
         "tests/deliver/test_webhook.py",
     ),
+    Mutant(
+        "a payload that failed is replaced by an older one that fails later",
+        "sql/drain/defer.sql",
+        "payload = case when d.payload_no > excluded.payload_no then d.payload\n",
+        "payload = case when false then d.payload\n",
+        "tests/drain/test_put_aside.py",
+    ),
+    Mutant(
+        "while a kind is off an older payload replaces a newer one",
+        "sql/drain/put_off.sql",
+        "where excluded.payload_no > d.payload_no",
+        "where true",
+        "tests/operate/test_switch.py",
+    ),
+    Mutant(
+        "the loop maintains once",
+        "harness/pgpublish/drain.py",
+        "                maintain_at = clock() + MAINTAIN_EVERY_S\n",
+        "                maintain_at = clock() + 1e9\n",
+        "tests/drain/test_loop.py",
+    ),
+    Mutant(
+        "a loop that stands by spins",
+        "harness/pgpublish/drain.py",
+        "                stop.wait(BUSY_WAIT_S)\n",
+        "                pass\n",
+        "tests/drain/test_loop.py",
+    ),
+    Mutant(
+        "a life is a counter",
+        "sql/deliver/resync.sql",
+        "greatest(s.life + 1, extract(epoch from clock_timestamp())::bigint)",
+        "s.life + 1",
+        "tests/deliver/test_resets.py",
+    ),
+    Mutant(
+        "a resync waits for retries of before",
+        "sql/deliver/resync.sql",
+        "  delete from publish.parked k\n"
+        "   where k.subscription_id = (resync.subscription).subscription_id;\n",
+        "",
+        "tests/deliver/test_resets.py",
+    ),
+    Mutant(
+        "a retry is parked below where the next look begins",
+        "sql/deliver/settle_batch.sql",
+        "greatest(clock_timestamp(), v_batch.retry_to)",
+        "clock_timestamp()",
+        "tests/deliver/test_outcomes.py",
+    ),
+    Mutant(
+        "a settled batch gets a lease again",
+        "sql/deliver/publish_extend.sql",
+        " and b.settled_at is null",
+        "",
+        "tests/pgtap/deliver/test_publish_claim.sql",
+    ),
     # Jobs.
     Mutant(
         "a run that lost its job settles it",

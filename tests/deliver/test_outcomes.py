@@ -410,3 +410,17 @@ def test_the_outcome_columns_are_no_list_in_a_function() -> None:
         file.stem for file in folder.glob("*.sql") if re.search(rf"'({classes})'", file.read_text())
     }
     assert naming == {"read_failures"}
+
+
+def test_a_retry_is_found_also_where_the_clock_was_set_back(db: Connection) -> None:
+    """Retries due before retried_to are not looked for again: none may be parked below it."""
+    notes(db, 1)
+    subscribe(db, "s", backoff_min="1 ms", backoff_max="1 ms")
+    batch = claim(db, "s")
+    db.execute("update publish.batch set retry_to = now() + interval '1 hour'")
+    assert settle(db, batch, [failure(batch[0], "rejected")]).parked == 1
+    assert one(
+        db,
+        "select k.next_attempt_at >= l.retried_to from publish.parked k"
+        " join publish.lane_now l on l.subscription_id = k.subscription_id and l.lane = k.lane",
+    )

@@ -389,6 +389,25 @@ def test_resynced_waits_for_dead_letters_too(db: Connection) -> None:
     assert [row.kind for row in claim(db, "s")] == ["pgpublish.resynced"]
 
 
+def test_a_resync_does_not_wait_for_a_retry_of_before(db: Connection) -> None:
+    notes(db, 3)
+    subscribe(db, "s", backoff_min="1 h", backoff_max="1 h")
+    first = claim(db, "s")
+    assert settle(db, first, [failure(first[0], "rejected")]).parked == 1
+    db.execute("select publish_resync('s')")
+    settle(db, claim(db, "s"))
+    assert [(row.rev, row.attempts) for row in claim(db, "s")] == [(1, 0), (2, 0), (3, 0)]
+
+
+def test_a_life_is_above_those_that_a_lost_timeline_may_have_had(db: Connection) -> None:
+    """The last one known here may be far below: it is the clock that no lost resync was above."""
+    subscribe(db, "s")
+    db.execute("update publish.subscription set life = 7")
+    now = one(db, "select floor(extract(epoch from clock_timestamp()))::bigint")
+    db.execute("select publish_resync('s')")
+    assert one(db, "select life from publish_subscriptions()") >= now
+
+
 @pytest.mark.parametrize("on_reset", ["pause", "resync"])
 def test_a_copy_says_why_also_where_a_person_has_paused(
     db: Connection, copy: Copy, on_reset: str

@@ -69,20 +69,28 @@ def test_the_loop_drains_everything_in_batches(notes: Connection, connect: Conne
 
 
 def test_the_loop_maintains_each_minute(notes: Connection, connect: Connect) -> None:
-    enqueue(notes, 1)
+    """Two tombstones of long ago, the second of them after the first was pruned."""
+    enqueue(notes, 2)
     drain.drain(notes)
-    # A tombstone of long ago, to be pruned.
-    notes.execute("select publish_enqueue('note', '0', deleted => true)")
-    drain.drain(notes)
-    notes.execute("update publish.published set updated_at = now() - interval '31 days'")
     stop, ticks = Event(), iter(range(0, 10_000, 30))
+
+    def bury(key: str) -> None:
+        notes.execute("select publish_enqueue('note', %s, deleted => true)", [key])
+        drain.drain(notes)
+        notes.execute(
+            "update publish.published set updated_at = now() - interval '31 days' where deleted"
+        )
 
     def clock() -> float:
         now = next(ticks)
-        if now > 200:
+        if now == 300:
+            assert one(notes, "select count(*) from publish.published") == 1
+            bury("1")
+        if now > 600:
             stop.set()
         return float(now)
 
+    bury("0")
     drain.run(connect(), stop, clock=clock)
     assert one(notes, "select count(*) from publish.published") == 0
 
@@ -99,6 +107,28 @@ def test_a_loop_beside_a_drain_that_runs_waits_and_goes_on(
     other.rollback()
     reports, _ = run_until_empty(loop, batch=10)
     assert [report.scanned for report in reports] == [3]
+
+
+def test_a_loop_that_stands_by_does_not_spin(notes: Connection, connect: Connect) -> None:
+    waited: list[float | None] = []
+
+    class Stop(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            return super().wait(0)
+
+    stop, ticks = Stop(), iter(range(100))
+
+    def clock() -> float:
+        now = next(ticks)
+        if now > 3:
+            stop.set()
+        return now / 1000
+
+    other = connect(autocommit=False)
+    other.execute("select publish_drain(1)")
+    drain.run(connect(), stop, clock=clock)
+    assert waited == [drain.BUSY_WAIT_S] * 4
 
 
 # --- errors

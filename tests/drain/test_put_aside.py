@@ -299,6 +299,23 @@ def test_a_payload_that_failed_is_not_replaced_by_one_before_it_that_commits_lat
     check_feed(db)
 
 
+def test_of_two_payloads_that_failed_the_later_one_is_kept_whichever_commits_first(
+    db: Connection, connect: Connect
+) -> None:
+    late = connect(autocommit=False)
+    large = "select jsonb_agg(n)::text from generate_series(%s::int, 5000) n"
+    enqueue(late, "note", "x", one(db, large, 1))
+    enqueue(db, "note", "x", one(db, large, 2))
+    db.execute("select publish_set('max_payload', '10kB')")
+    assert drain(db).quarantined == 1
+    late.commit()
+    assert drain(db).quarantined == 1
+    db.execute("select publish_set('max_payload')")
+    db.execute("select publish_retry('note')")
+    drain_all(db)
+    assert feed(db, "note") == {"x": list(range(2, 5001))}
+
+
 def test_a_key_spelled_otherwise_stays_quarantined_while_it_fails(db: Connection) -> None:
     db.execute(
         "create function refuses(payload jsonb) returns boolean return payload ->> 'id' <> '1';"

@@ -68,6 +68,21 @@ def test_off_for_a_kind_the_others_go_on_and_nothing_is_lost(db, kind):
     assert one(db, "select count(*) from publish.deferred") == 0
 
 
+def test_of_two_payloads_while_a_kind_is_off_the_later_one_is_kept_whichever_commits_first(
+    db, connect
+):
+    switch(db, "off", "note")
+    late = connect(autocommit=False)
+    enqueue(late, "note", "1", '"older"')
+    enqueue(db, "note", "1", '"newer"')
+    drain_all(db)
+    late.commit()
+    drain_all(db)
+    switch(db, "on", "note")
+    drain_all(db)
+    assert feed(db, "note") == {"1": "newer"}
+
+
 def test_a_walk_of_a_kind_that_is_off_waits_until_it_is_on(db):
     switch(db, "off", "article")
     db.execute("select publish_walk('article')")
