@@ -172,7 +172,7 @@ def webhook(bench: Bench) -> Iterator[Line]:
 
         options = {"url": url, "allow_private": True, "concurrency": CONCURRENCY,
                    "secrets": [SECRET]}  # fmt: skip
-        yield from against(bench, f"webhook, signed, {CONCURRENCY} at a time", 5000, 0.7,
+        yield from against(bench, f"webhook, signed, {CONCURRENCY} at a time", 5000, 0.75,
                            "webhook", options, lambda sent: asyncio.run(post(sent)))  # fmt: skip
 
 
@@ -206,7 +206,7 @@ def redis_stream(bench: Bench) -> Iterator[Line]:
 
         options = {"url": f"redis://127.0.0.1:{port}/0", "stream": "feed"}
         for lanes in (1, 2):
-            yield from against(bench, "Redis stream", 20_000, 0.6, "redis", options, add, lanes)
+            yield from against(bench, "Redis stream", 20_000, 0.75, "redis", options, add, lanes)
 
 
 def nats_stream(bench: Bench) -> Iterator[Line]:
@@ -233,7 +233,7 @@ def nats_stream(bench: Bench) -> Iterator[Line]:
             return took
 
         options = {"servers": [f"nats://127.0.0.1:{port}"], "subject": "feed.{kind}"}
-        yield from against(bench, "NATS JetStream", 20_000, 0.6, "nats", options,
+        yield from against(bench, "NATS JetStream", 20_000, 0.75, "nats", options,
                            lambda sent: asyncio.run(send(sent)))  # fmt: skip
 
 

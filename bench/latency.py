@@ -115,9 +115,10 @@ def under_load(bench: Bench, url: str, processes: list[psutil.Process]) -> Itera
     rate = int(processed[1]) / duration
     name = f"write to readable at {rate:,.0f} writes/s"
     taken = [(readable - written) * 1000 for written, readable in got if written > began + 1]
-    yield Line("d", f"{name}, p50", ours=percentile(taken, 50), unit="ms", target=Target(10, False))
-    yield Line("d", f"{name}, p99", ours=percentile(taken, 99), unit="ms", target=Target(50, False))
-    yield Line("d", f"{name}, cost of the loop", ours=used / took * 100, unit="% of core")
+    yield Line("d", f"{name}, p50", ours=percentile(taken, 50), unit="ms", target=Target(6, False))
+    yield Line("d", f"{name}, p99", ours=percentile(taken, 99), unit="ms", target=Target(25, False))
+    yield Line("d", f"{name}, cost of the loop", ours=used / took * 100, unit="% of core",
+               target=Target(30, False))  # fmt: skip
 
 
 def after_idle(bench: Bench, url: str) -> Iterator[Line]:
@@ -161,7 +162,7 @@ def idle(bench: Bench, processes: list[psutil.Process]) -> Iterator[Line]:
     time.sleep(bench.scaled(20, 3))
     used = (cpu(processes) - before) / (time.monotonic() - began) * 100
     yield Line("d", "cost of the idle loop and its backend", ours=used, unit="% of core",
-               target=Target(1, False))  # fmt: skip
+               target=Target(0.7, False))  # fmt: skip
 
 
 def run(bench: Bench) -> Iterator[Line]:

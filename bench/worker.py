@@ -163,4 +163,4 @@ def run(bench: Bench) -> Iterator[Line]:
                 taken[case].append(pair)
     for case, pairs in taken.items():
         yield rates("b", f"drain {case} keys, projected, batch {BATCH}", keys, pairs,
-                    unit="keys/s", against="row-by-row ORM worker", target=Target(50))  # fmt: skip
+                    unit="keys/s", against="row-by-row ORM worker", target=Target(75))  # fmt: skip
