@@ -24,6 +24,7 @@ from bench import (
     outage,
     peers,
     serve,
+    size,
     sizing,
     wal,
     worker,
@@ -45,6 +46,7 @@ LINES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "k": sizing.run,
     "l": serve.run,
     "m": peers.run,
+    "n": size.run,
 }
 
 ROW = "{:1}  {:50} {:>10} {:>10} {:9} {:>7} {:>13}  {:>7} {:6} {}"

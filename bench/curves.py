@@ -12,26 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import LiteralString
 
+from bench import size
 from bench.capture import CAPTURE, capturing, finish, pgbench, rate, touch_script
 from bench.chart import Chart, Points, svg
-from bench.drain import UPDATE, bare, drain, drain_all, mark, statement
+from bench.drain import drain_all, mark
 from bench.flat import drain_once, drain_sent
-from bench.measure import both, seconds
+from bench.measure import seconds
 from bench.server import Bench, Connection, connect, running
 
 FOLDER = Path(__file__).parents[1] / "docs" / "curves"
-
-# A feed of many rows, without the drains that would have made it: nothing of it is drained again.
-FILL = """
-insert into publish.published (rev, kind, source_id, schema_version, payload, payload_hash, deleted,
-                               payload_no, created_at, updated_at)
-select -n, 'message', 'old' || n, 1, p.payload,
-       sha256(convert_to(p.payload::text, 'UTF8')), false, -n, now(), now()
-  from generate_series(%s::bigint, %s::bigint) n
- cross join lateral (
-   select jsonb_build_object('id', n, 'body', repeat(md5(n::text), 8)) as payload) p
-"""
-
 
 # Hexadecimal digits compress to a half at best.
 SEND: LiteralString = """
@@ -41,59 +30,27 @@ with p as materialized (
    cross join generate_series(1, greatest(1, (%(size)s - 12) / 32)) n
    group by k
 )
-select count(publish_enqueue('message', %(size)s || '-' || p.k, p.payload)) from p
+select count(publish_enqueue('message', %(name)s::text || '-' || p.k, p.payload)) from p
 """
 
 
 def rows(bench: Bench) -> Iterator[tuple[str, Chart]]:
-    """The feed grows; the drain of changed keys, a bare UPDATE of as many, and a page of 500."""
+    """The feed grows; the drain of changed keys from all over it, a bare UPDATE of as many, and a
+    page of 500."""
     sizes = [10**n for n in range(4, bench.scaled(8, 6))]
     drained: list[tuple[float, float]] = []
     updated: list[tuple[float, float]] = []
     paged: list[tuple[float, float]] = []
-    keys = 5000
     with bench.database("curve_rows") as url, connect(url) as conn:
-        mark(conn, "item", 1, keys)
-        drain_all(conn)
-        conn.execute("insert into bench.bare select p.* from publish.published p")
-        size = 0
-        for most in sizes:
-            for table in ("publish.published", "bench.bare"):
-                fill = FILL.replace("publish.published", table)
-                conn.execute(fill.encode(), [size + 1, most])
-            size = most
-            conn.execute("vacuum analyze")
-            ours, theirs = changed(conn, keys, rev=10 * most)
-            drained.append((most, keys / ours))
-            updated.append((most, keys / theirs))
-            paged.append((most, pages(conn) * 1000))
+        for found in size.grow(conn, sizes, rounds=bench.scaled(3, 1)):
+            ours, theirs = (statistics.median(side) for side in zip(*found.rounds, strict=True))
+            drained.append((found.size, size.KEYS / ours))
+            updated.append((found.size, size.KEYS / theirs))
+            paged.append((found.size, found.page))
     yield "rows", Chart("Changed keys, by the size of the feed", "rows in the feed", "keys/s",
                         {"drain, 500 a batch": drained, "bare UPDATE": updated})  # fmt: skip
     yield "page", Chart("A page of 500, by the size of the feed", "rows in the feed", "ms",
                         {"publish_changes": paged})  # fmt: skip
-
-
-def changed(conn: Connection, keys: int, rev: int) -> tuple[float, float]:
-    """Seconds that the drain of changed keys and a bare UPDATE of the same took."""
-    conn.execute("call bench.change(1, %s)", [keys])
-    mark(conn, "item", 1, keys)
-    query = statement(UPDATE, "item")
-    parts = [(first, first + 499) for first in range(1, keys, 500)]
-    return both(
-        [partial(drain, conn, 500)] * len(parts),
-        [partial(bare, conn, query, rev, *part) for part in parts],
-    )
-
-
-def pages(conn: Connection) -> float:
-    """Seconds of a page in the middle of the feed, the median of many."""
-    row = conn.execute("select publish_head()").fetchone()
-    assert row is not None
-    since = int(row[0]) - 2000
-    page: LiteralString = "select * from publish_changes(%s, 500)"
-    for _ in range(10):
-        conn.execute(page, [since])
-    return statistics.median(seconds(lambda: conn.execute(page, [since])) for _ in range(50))
 
 
 def batches(bench: Bench) -> Iterator[tuple[str, Chart]]:
@@ -107,8 +64,8 @@ def batches(bench: Bench) -> Iterator[tuple[str, Chart]]:
                 if batch > bench.items:
                     break
                 times = max(3, min(20, 20_000 // batch))
-                least = min(changed_batch(conn, kind, batch) for _ in range(times))
-                taken[name].append((batch, batch / least))
+                took = statistics.median(changed_batch(conn, kind, batch) for _ in range(times))
+                taken[name].append((batch, batch / took))
     yield "batch", Chart("Changed keys, by the size of a batch", "keys a batch", "keys/s", taken)
 
 
@@ -122,12 +79,20 @@ def payloads(bench: Bench) -> Iterator[tuple[str, Chart]]:
     """Payloads of 100 bytes to 100 kB that do not compress, published new."""
     taken: list[tuple[float, float]] = []
     with bench.database("curve_payload") as url, connect(url) as conn:
-        for size in (100, 300, 1000, 3000, 10_000, 30_000, 100_000):
-            keys = max(50, min(5000, 5_000_000 // size))
-            conn.execute(SEND, {"size": size, "keys": keys})
-            taken.append((size, keys / seconds(partial(drain_all, conn, 500))))
+        for length in (100, 300, 1000, 3000, 10_000, 30_000, 100_000):
+            keys = max(50, min(5000, 5_000_000 // length))
+            took = statistics.median(
+                new(conn, f"{length}-{turn}", length, keys) for turn in range(bench.scaled(5, 1))
+            )
+            taken.append((length, keys / took))
     yield "payload", Chart("New keys, by the size of their payload", "bytes a payload", "keys/s",
                            {"drain, 500 a batch": taken})  # fmt: skip
+
+
+def new(conn: Connection, name: str, length: int, keys: int) -> float:
+    """Seconds of the drains of so many new keys, with payloads of so many bytes."""
+    conn.execute(SEND, {"name": name, "size": length, "keys": keys})
+    return seconds(partial(drain_all, conn, 500))
 
 
 def writers(bench: Bench) -> Iterator[tuple[str, Chart]]:

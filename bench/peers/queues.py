@@ -25,6 +25,7 @@ from bench.server import Bench, Connection, connect
 
 HERE = Path(__file__).parent
 WORKERS = 4
+WARM = 200  # jobs with which a worker's sessions plan their statements
 PATIENCE_S = 300
 
 
@@ -90,18 +91,18 @@ JSONB = {"pinging": """'{"ping": true}'::jsonb""", "none": "'{}'::jsonb"}
 
 QUEUES = (
     queue("pgpublish", OURS,
-          "select count(*) from publish.job where status <> 'succeeded'",
+          "select count(*) from publish.job where status in ('pending', 'running', 'failed')",
           sys.executable, "-m", "pgpublish", "--database-url", "{url}", "work", "empty",
           "--import", "bench.peers.handlers", "--concurrency", str(WORKERS), **JSONB),
     queue("procrastinate", PROCRASTINATE,
-          "select count(*) from procrastinate_jobs where status <> 'succeeded'",
+          "select count(*) from procrastinate_jobs where status in ('todo', 'doing', 'failed')",
           *PYTHON, "procrastinate", "{url}", processes=WORKERS, **JSONB),
     queue("pgqueuer", PGQUEUER, "select count(*) from pgqueuer",
           *PYTHON, "pgqueuer", "{url}", processes=WORKERS,
           pinging="'ping'::bytea", none="null::bytea"),
     queue("graphile-worker", GRAPHILE, "select count(*) from graphile_worker._private_jobs",
           *NODE, "graphile-worker"),
-    queue("pg-boss", BOSS, "select count(*) from pgboss.job where state <> 'completed'",
+    queue("pg-boss", BOSS, "select count(*) from pgboss.job where state < 'completed'",
           *NODE, "pg-boss", **JSONB),
 )  # fmt: skip
 
@@ -175,6 +176,7 @@ def working(queue: Queue, url: str, conn: Connection) -> Iterator[Workers]:
         conn.execute(queue.ping.encode())
         workers.pong()
         time.sleep(2)  # the other processes come up; those that were first would be alone
+        work_off(queue, workers, conn, WARM)
         yield workers
         until_done(queue, workers, conn)  # a job that a killed worker has would stay its own
     finally:
@@ -204,7 +206,7 @@ def until_done(queue: Queue, workers: Workers, conn: Connection) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while found := left(queue, conn):
         workers.discard()
-        time.sleep(0.01)
+        time.sleep(0.02)
         if time.monotonic() > deadline:
             raise RuntimeError(f"{queue.name}: {found} jobs are left")
 
@@ -256,7 +258,7 @@ def worked(
     bench: Bench, url: str, conn: Connection, queues: list[Queue], when: str
 ) -> Iterator[Line]:
     """Throughput and latency of every queue's workers, round by round."""
-    count, rounds = bench.scaled(3000, 1000), bench.scaled(3, 1)
+    count, rounds = bench.scaled(5000, 1000), bench.scaled(3, 1)
     taken: dict[str, list[float]] = {queue.name: [] for queue in queues}
     waits: dict[str, list[float]] = {queue.name: [] for queue in queues}
     for turn in range(rounds):
