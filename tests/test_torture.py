@@ -3,9 +3,9 @@
 
 Writers, drains, maintenance, walks, verify and readers run in threads of their own; any of them may
 lose its session at any moment, and then begins another. Workers that drain, deliver and run jobs
-are processes, and are killed too. At the end nothing committed is missing, the feed is the view,
-and each reader and consumer that followed resets holds exactly the feed. What is right is told by
-the tables that were written, and by nothing of ours.
+are processes, and are killed, or frozen past their leases. At the end nothing committed is missing,
+the feed is the view, and each reader and consumer that followed resets holds exactly the feed. What
+is right is told by the tables that were written, and by nothing of ours.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -22,10 +23,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Event
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 import pytest
+from conftest import Process
 from faults import FAKETIME, Faults
 from helpers import check_feed, drain, feed, head, one, quarantine, record_revs, revs_given, until
 from marks import says, verify
@@ -34,10 +36,12 @@ from psycopg.rows import namedtuple_row
 from receiver import Request, receiving
 from replicas import in_process
 
+from pgpublish.embedded import Cluster
 from pgpublish.migrate import migrate
 
 WRITERS, DRAINS, READERS = 4, 2, 2
 KEYS = 40
+LEASE_S = 5  # of deliveries and jobs
 HERE = Path(__file__).parent
 
 # "article": joined to a parent that is looked up. "visit": two key columns, over a partitioned
@@ -344,17 +348,15 @@ class Torture:
         while not (self.quiet.is_set() or self.failed.is_set()):
             server = self.faults.cluster
             with TemporaryFile("w+") as log:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "pgpublish", "--database-url", server.url(), *command],
-                    stdout=subprocess.DEVNULL, stderr=log, cwd=HERE / "jobs",
-                    env={k: v for k, v in os.environ.items() if k != "LD_PRELOAD"},
-                )  # fmt: skip
+                process = started(command, server, log)
                 dies_at = time.monotonic() + dice.uniform(1, 6)
                 while not (self.quiet.wait(0.05) or self.failed.is_set()):
                     if process.poll() is not None:
                         self.did("worker ended")  # there was no server
                         break
                     killed = not self.stop.is_set() and time.monotonic() > dies_at
+                    if killed and dice.random() < 0.2:
+                        self.freeze(process, started(command, server, log))
                     if killed or self.faults.cluster is not server:
                         self.did("worker killed")
                         break
@@ -363,6 +365,16 @@ class Torture:
                 log.seek(0)
                 said = log.read()
                 assert "Traceback" not in said, said
+
+    def freeze(self, process: Process, other: Process) -> None:
+        """It sleeps past its leases, another gets its work, and then it goes on beside that."""
+        process.send_signal(signal.SIGSTOP)
+        self.failed.wait(LEASE_S + 2)
+        process.send_signal(signal.SIGCONT)
+        self.failed.wait(1)
+        other.kill()
+        other.wait()
+        self.did("worker frozen")
 
     # --- who destroys
 
@@ -378,6 +390,14 @@ class Torture:
                 dice.shuffle(todo)
 
 
+def started(command: list[str], server: Cluster, log: IO[str]) -> Process:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pgpublish", "--database-url", server.url(), *command],
+        stdout=subprocess.DEVNULL, stderr=log, cwd=HERE / "jobs",
+        env={k: v for k, v in os.environ.items() if k != "LD_PRELOAD"},
+    )  # fmt: skip
+
+
 @contextmanager
 def running(torture: Torture, pool: ThreadPoolExecutor) -> Iterator[tuple[list[Any], list[Any]]]:
     """Writers and drains run inside the block; readers, and workers, go on behind it."""
@@ -387,7 +407,9 @@ def running(torture: Torture, pool: ThreadPoolExecutor) -> Iterator[tuple[list[A
     readers = [pool.submit(torture.read, n) for n in range(READERS)]
     workers = [
         pool.submit(torture.work, ["run", "--batch", "20", "--quiet"]),
-        pool.submit(torture.work, ["work", "quick", "--import", "job_handlers", "--lease", "5"]),
+        pool.submit(
+            torture.work, ["work", "quick", "--import", "job_handlers", "--lease", str(LEASE_S)]
+        ),
     ]
     try:
         yield readers, workers
@@ -428,9 +450,10 @@ def test_nothing_is_lost_or_wrong_while_everything_is_killed(
                 conn.execute(f"create tablespace small location '{faults.small}/data'".encode())
                 conn.execute(SMALL.encode())
             conn.execute(
-                "select publish_subscribe('hook', 'webhook', %s, lanes => 2, lease => '5 s',"
+                "select publish_subscribe('hook', 'webhook', %s, lanes => 2,"
+                " lease => %s * interval '1 s',"
                 " max_attempts => 10000, backoff_min => '10 ms', backoff_max => '200 ms')",
-                [json.dumps({"url": endpoint.url, "allow_private": True})],
+                [json.dumps({"url": endpoint.url, "allow_private": True}), LEASE_S],
             )
         torture = Torture(faults, seed)
         pool = stack.enter_context(ThreadPoolExecutor(WRITERS + DRAINS + READERS + 4))
