@@ -32,7 +32,8 @@ comment on type publish.entry is
 
 -- CACHE 1: a cached range would hand one session older numbers than another's later call.
 create sequence publish.payload_no cache 1;
-comment on sequence publish.payload_no is 'Numbers the enqueued payloads of payload kinds.';
+comment on sequence publish.payload_no is
+  'The last number of an enqueued payload; publish.next_payload_no takes the next.';
 
 create table publish.outbox (
   xid xid8 not null default pg_current_xact_id(),
@@ -63,7 +64,8 @@ comment on column publish.outbox.lookup_id is
   'The publish.capture whose lookup turns source_ids into keys of the kind, in the drain. '
   'Null: they are keys of the kind.';
 comment on column publish.outbox.payload_no is
-  'Of a payload kind: a key keeps the payload with the highest. Null for a projected kind.';
+  'Of a payload kind, from publish.next_payload_no: a key keeps the payload with the highest. Null '
+  'for a projected kind.';
 comment on column publish.outbox.payload is 'Of a payload kind; null for a projected kind.';
 comment on column publish.outbox.deleted is 'The payload kind''s key is gone: publish a tombstone.';
 comment on column publish.outbox.headers is
@@ -127,7 +129,7 @@ comment on column publish.deferred.reason is
   'could not be projected, or a drain did not get through with it (sqlstate 57014). off: the '
   'kind''s setting publishing is off.';
 comment on column publish.deferred.payload_no is
-  'Of a failed payload, which keeps its place; null: a payload is numbered when it is due.';
+  'As in publish.outbox. A scheduled payload has at least that of the time when it is due.';
 comment on column publish.deferred.enqueued_at is 'When the mark was made; null: due_at counts.';
 comment on column publish.deferred.attempts is 'Failures so far; sets the backoff.';
 comment on column publish.deferred.sqlstate is 'Of the last failure.';

@@ -131,7 +131,7 @@ MUTANTS = [
     Mutant(
         "a payload that commits late wins",
         "sql/drain/judge.sql",
-        "when v_kind.view is null and (e.mark).payload_no <= p.payload_no",
+        "when v_kind.view is null and (e.mark).payload_no < p.payload_no",
         "when false",
         "tests/drain/test_late_commit.py",
     ),
@@ -649,6 +649,20 @@ MUTANTS = [
         "p.rev > k.rows_to",
         "false",
         "tests/operate/test_installation_settings.py",
+    ),
+    Mutant(
+        "a delayed payload counts as enqueued when a drain takes it",
+        "sql/drain/read_deferred.sql",
+        "publish.time_as_payload_no(d.due_at))",
+        "nextval('publish.payload_no') + 1000000)",
+        "tests/drain/test_delayed.py",
+    ),
+    Mutant(
+        "numbers of payloads follow the clock alone",
+        "sql/capture/next_payload_no.sql",
+        "  if v_now > v_next then\n",
+        "  if true then\n",
+        "tests/drain/test_delayed.py",
     ),
     Mutant(
         "a job started as its worker stops stays with it",

@@ -43,13 +43,15 @@ begin
   end if;
 
   if publish_enqueue.available_at > clock_timestamp() then
-    insert into publish.deferred (due_at, reason, kind, source_id, payload, deleted, headers)
+    insert into publish.deferred
+      (due_at, reason, kind, source_id, payload_no, payload, deleted, headers)
     values (publish_enqueue.available_at, 'scheduled', v_kind.kind, publish_enqueue.source_id,
+            case when v_kind.view is null then publish.next_payload_no() end,
             publish_enqueue.payload, publish_enqueue.deleted, v_headers);
   else
     insert into publish.outbox as o (kind, source_ids, payload_no, payload, deleted, headers)
     values (v_kind.kind, array[publish_enqueue.source_id],
-            case when v_kind.view is null then nextval('publish.payload_no') end,
+            case when v_kind.view is null then publish.next_payload_no() end,
             publish_enqueue.payload, publish_enqueue.deleted, v_headers)
     returning coalesce(o.payload_no, o.seq) into v_no;
   end if;
@@ -60,11 +62,11 @@ comment on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, ti
   'Marks a key in the caller''s transaction. Projected kinds take kind and source_id; payload '
   'kinds a payload, or deleted => true: of two payloads of a key the later one is published. '
   'Returns a number that rises with each call for the key; null where available_at, the time '
-  'before which it is not published, is still to come. headers travel with it, over those of the '
-  'setting publish.headers. A payload kind takes its number from a sequence, so lastval() of the '
-  'session is that number then; currval() of a sequence of yours is not touched. Errors: PT404 '
-  'kind not defined, PT400 bad argument, PT422 the payload is too large, nested too deep, or '
-  'refused by the validator; PT429 the kind is over its setting depth_limit.';
+  'before which it is not published, is still to come: it counts as enqueued then. headers travel '
+  'with it, over those of the setting publish.headers. A payload kind takes its number from a '
+  'sequence, so lastval() of the session is that number then; currval() of a sequence of yours is '
+  'not touched. Errors: PT404 kind not defined, PT400 bad argument, PT422 the payload is too large, '
+  'nested too deep, or refused by the validator; PT429 the kind is over its setting depth_limit.';
 revoke all on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)
   from public;
 grant execute on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)

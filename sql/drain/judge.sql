@@ -38,7 +38,7 @@ begin
                     when p.place is null and e.deleted and v_kind.view is not null
                       then 'unchanged'
                     when p.place is null then 'new'
-                    when v_kind.view is null and (e.mark).payload_no <= p.payload_no
+                    when v_kind.view is null and (e.mark).payload_no < p.payload_no
                       then 'unchanged'
                     when (p.payload_hash, p.deleted, p.schema_version)
                          is distinct from (e.payload_hash, e.deleted, v_kind.schema_version)

@@ -32,7 +32,7 @@ begin
       select d.deferred_id
         from publish.deferred d
        where d.sqlstate is distinct from '57014' and d.due_at <= v_now
-       order by d.due_at
+       order by d.due_at, d.payload_no
        limit read_deferred.size
          for update skip locked);
   end if;
@@ -45,16 +45,17 @@ begin
      where s.fits
      order by s.n);
   select coalesce(array_agg(row(d.kind, d.source_id, d.n,
-                                case when d.payload is null and not d.deleted then null
-                                     else coalesce(d.payload_no,
-                                                   nextval('publish.payload_no')) end,
+                                case when d.reason = 'scheduled'
+                                     then greatest(d.payload_no,
+                                                   publish.time_as_payload_no(d.due_at))
+                                     else d.payload_no end,
                                 d.payload, d.deleted, d.headers, d.lookup_id,
                                 coalesce(d.enqueued_at, d.due_at))::publish.mark
                             order by d.n), '{}'),
          array_agg(d.deferred_id), coalesce(bool_or(d.lookup_id is not null), false),
          min(coalesce(d.enqueued_at, d.due_at))
     into v_batch.marks, v_batch.due, v_batch.looks_up, v_batch.oldest
-    from (select d.*, row_number() over (order by d.due_at, d.enqueued_at) as n
+    from (select d.*, row_number() over (order by d.due_at, d.enqueued_at, d.payload_no) as n
             from publish.deferred d
            where d.deferred_id = any (v_batch.due)) d;
   v_batch.phase := case when read_deferred.slow then 1 else 0 end;

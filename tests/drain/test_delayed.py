@@ -14,7 +14,11 @@ def db(connect):
 
 
 def now_is_later(db):
-    db.execute("update publish.deferred set due_at = due_at - interval '1 day'")
+    """All that waits is due, the last of it just now."""
+    db.execute(
+        "update publish.deferred set due_at = due_at - (select max(d.due_at) - clock_timestamp()"
+        " from publish.deferred d)"
+    )
 
 
 def soon(db):
@@ -48,6 +52,59 @@ def test_when_its_time_comes_it_counts_as_enqueued_then(db):
     enqueue(db, "note", "a", '"delayed"', available_at=soon(db))
     enqueue(db, "note", "a", '"meanwhile"')
     assert drain_all(db) == 1
+    now_is_later(db)
+    assert drain_all(db) == 1
+    assert feed(db, "note") == {"a": "delayed"}
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_what_was_enqueued_after_its_time_stays_however_late_the_drain_is(db, batch):
+    for key in "abc":
+        enqueue(db, "note", key, '"delayed"', available_at=soon(db))
+    now_is_later(db)
+    enqueue(db, "note", "a", '"newer"')
+    enqueue(db, "note", "b", None, deleted=True)
+    drain_all(db, batch)
+    assert feed(db, "note") == {"a": "newer", "c": "delayed"}
+    drain_all(db, batch)
+    assert feed(db, "note") == {"a": "newer", "c": "delayed"}
+
+
+def test_what_commits_late_counts_as_enqueued_when_it_was(db, connect):
+    late = connect(autocommit=False)
+    enqueue(late, "note", "a", '"before"')
+    enqueue(db, "note", "a", '"delayed"', available_at=soon(db))
+    now_is_later(db)
+    after = connect(autocommit=False)
+    enqueue(after, "note", "a", '"after"')
+    drain_all(db)
+    assert feed(db, "note") == {"a": "delayed"}
+    late.commit()
+    drain_all(db)
+    assert feed(db, "note") == {"a": "delayed"}
+    after.commit()
+    drain_all(db)
+    assert feed(db, "note") == {"a": "after"}
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_of_two_for_the_same_time_the_one_enqueued_later_stays(db, batch):
+    time = one(db, "select now() + interval '1 hour'")
+    for n in range(5):
+        enqueue(db, "note", "a", str(n), available_at=time)
+    now_is_later(db)
+    drain_all(db, batch)
+    assert feed(db, "note") == {"a": 4}
+
+
+def test_a_clock_that_was_set_back_changes_no_order(db):
+    enqueue(db, "note", "a", '"before"')
+    hour = 3600_000_000
+    ahead = one(db, "select setval('publish.payload_no', publish.next_payload_no() + %s)", hour)
+    assert enqueue(db, "note", "a", '"then"') == ahead + 1
+    enqueue(db, "note", "a", '"delayed"', available_at=soon(db))
+    assert drain_all(db) == 1
+    assert feed(db, "note") == {"a": "then"}
     now_is_later(db)
     assert drain_all(db) == 1
     assert feed(db, "note") == {"a": "delayed"}

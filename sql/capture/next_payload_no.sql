@@ -1,0 +1,19 @@
+-- A hybrid logical clock (Kulkarni et al., 2014): the time, but never below the number before, so
+-- that a clock that was set back changes no order. setval after nextval is no race that matters: of
+-- two calls at once either may come first, and one that begins later reads a later time.
+create or replace function publish.next_payload_no() returns bigint
+language plpgsql
+as $$
+declare
+  v_next bigint := nextval('publish.payload_no');
+  v_now bigint := publish.time_as_payload_no(clock_timestamp());
+begin
+  if v_now > v_next then
+    return setval('publish.payload_no', v_now);
+  end if;
+  return v_next;
+end
+$$;
+comment on function publish.next_payload_no() is
+  'The number of a payload that is enqueued now: above that of each call that has returned.';
+revoke all on function publish.next_payload_no() from public;
