@@ -72,7 +72,7 @@ def grow(conn: Connection, sizes: list[int], rounds: int) -> Iterator[Grown]:
 
 
 def changed(conn: Connection, size: int, rev: int) -> tuple[float, float]:
-    conn.execute(CHOOSE.format(size=size, keys=KEYS).encode())
+    conn.execute(CHOOSE.format(size=size, keys=KEYS).encode(), prepare=False)
     for first in range(1, KEYS, 50):  # whole transactions fill every batch
         conn.execute(ENQUEUE, [first, first + 49])
     row = conn.execute("select publish_head()").fetchone()
