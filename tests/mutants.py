@@ -665,6 +665,13 @@ MUTANTS = [
         "tests/drain/test_delayed.py",
     ),
     Mutant(
+        "a job of a higher priority waits while a place is kept",
+        "sql/jobs/publish_job_start.sql",
+        "and h.priority > v_place[2])",
+        "and false)",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
         "a job started as its worker stops stays with it",
         "harness/pgpublish/jobs/worker.py",
         "    if job is not None:  # it was started",

@@ -65,8 +65,9 @@ comment on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, ti
   'before which it is not published, is still to come: it counts as enqueued then. headers travel '
   'with it, over those of the setting publish.headers. A payload kind takes its number from a '
   'sequence, so lastval() of the session is that number then; currval() of a sequence of yours is '
-  'not touched. Errors: PT404 kind not defined, PT400 bad argument, PT422 the payload is too large, '
-  'nested too deep, or refused by the validator; PT429 the kind is over its setting depth_limit.';
+  'not touched. Errors: PT404 kind not defined, PT400 bad argument, PT422 the payload is too '
+  'large, nested too deep, or refused by the validator; PT429 the kind is over its setting '
+  'depth_limit.';
 revoke all on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)
   from public;
 grant execute on function public.publish_enqueue(text, text, jsonb, boolean, jsonb, timestamptz)

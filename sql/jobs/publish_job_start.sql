@@ -3,9 +3,9 @@
 -- It is a new one for each start, so that a run presumed dead cannot stand in the next one's way.
 -- Looking for lost runs means reading all locks: done when nothing else is due, now and then, and
 -- by id for the job itself, and for its kind if that is at its limit.
--- A worker of one kind without a limit finds its job within the UPDATE, if one of the highest
--- priority is due and no schedule is; else publish.next_job looks. Plans are pinned to indexes: the
--- table may be empty when a session plans.
+-- A worker of one kind without a limit finds its job within the UPDATE, from publish.job_place on,
+-- if one of the highest priority is due and no schedule is; else publish.next_job looks. Plans are
+-- pinned to indexes: the table may be empty when a session plans.
 create or replace function public.publish_job_start(
   inout id text default null,
   kinds text[] default null,
@@ -32,6 +32,9 @@ declare
                       then publish_job_start.kinds[1] end;
   v_now timestamptz := clock_timestamp(); -- itself it would be no condition of an index
   v_pid int;
+  v_place bigint[];
+  v_from timestamptz;
+  v_again boolean := false;
 begin
   perform publish.check_start(id => publish_job_start.id, kinds => publish_job_start.kinds,
                               lease => publish_job_start.lease);
@@ -40,7 +43,10 @@ begin
     perform publish.return_lost_jobs(publish_job_start.kinds);
   end if;
   loop
-    if v_kind is null then
+    if v_kind is not null then
+      v_place := publish.job_place(kind => v_kind, again => v_again);
+      v_from := timestamptz 'epoch' + v_place[3] * interval '1 microsecond';
+    else
       v_id := case when publish_job_start.id is null
                    then publish.find_job(publish_job_start.kinds)
                    else publish.lock_job_to_start(publish_job_start.id) end;
@@ -59,14 +65,13 @@ begin
      where j.id = case when v_id is not null then v_id else (
              select l.id
                from publish.job l
-              where l.kind = v_kind and l.due_at <= v_now
-                and l.status in ('pending', 'failed')
-                and l.priority = (
-                  select h.priority
-                    from publish.job h
+              where l.kind = v_kind and l.status in ('pending', 'failed')
+                and l.priority = v_place[2]
+                and l.due_at >= v_from and l.due_at <= v_now
+                and not exists (
+                  select from publish.job h
                    where h.kind = v_kind and h.status in ('pending', 'failed')
-                   order by h.kind, h.priority desc
-                   limit 1)
+                     and h.priority > v_place[2])
                 and not exists (select from publish.job_limit m where m.kind = v_kind)
                 and not exists (select from publish.job_schedule s where s.next_at <= v_now)
               order by l.due_at
@@ -84,18 +89,22 @@ begin
       return next;
       exit;
     end if;
-    v_kind := null;
+    if v_again then
+      v_kind := null;
+    end if;
+    v_again := true;
   end loop;
 end
 $$;
 comment on function public.publish_job_start(text, text[], text, interval, int) is
   'Starts a job, or the next one of these kinds that is due, and returns it with its fencing '
   'token; no row if none is due. Of the due ones the highest priority goes first, then the longest '
-  'due. Keep it with publish_job_beat before the lease ends. Pass as client_pid the backend''s pid '
-  'as your driver was told it: if it is this backend''s, the connection is direct, and the session '
-  'holds advisory lock (1886741101, publish.job_lock(token)) until it settles or ends. A job whose '
-  'lease ran out, or whose lock is gone, is taken over: by id at once, by kinds when nothing else '
-  'of them is due, and at every 64th start. '
+  'due; one that was due before others when its transaction committed may be passed over for a '
+  'second. Keep it with publish_job_beat before the lease ends. Pass as client_pid the backend''s '
+  'pid as your driver was told it: if it is this backend''s, the connection is direct, and the '
+  'session holds advisory lock (1886741101, publish.job_lock(token)) until it settles or ends. A '
+  'job whose lease ran out, or whose lock is gone, is taken over: by id at once, by kinds when '
+  'nothing else of them is due, and at every 64th start. '
   'By id a job starts before its time, and again after it succeeded; no row if its last attempt '
   'was found lost, which makes it ignored. '
   'A start by kinds also adds the jobs of schedules that are due. '

@@ -7,8 +7,9 @@ from threading import Event
 from typing import LiteralString
 
 import pytest
-from conftest import Connection
+from conftest import Connect, Connection
 from helpers import one
+from test_backlog import MOST, blocks
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection
@@ -138,3 +139,51 @@ def test_a_job_that_fails_or_is_lost_is_followed_by_the_next(
     assert [(o.id, o.status) for o in work(4, ends_badly)] == [
         ("mail1", "failed"), ("mail2", "lost"), ("mail3", "succeeded"), ("mail4", "succeeded"),
     ]  # fmt: skip
+
+
+def test_behind_an_old_snapshot_a_start_does_not_read_all_that_has_finished(
+    db: Connection, connect: Connect
+) -> None:
+    """Their entries stay in the index, before those of the jobs that wait."""
+    db.execute("alter table publish.job set (autovacuum_enabled = false)")
+    holder, session = connect(autocommit=False), connect()
+    holder.execute("set transaction isolation level repeatable read")
+    holder.execute("select from publish.job")
+    add(db, 20_000)
+    db.execute("update publish.job set status = 'succeeded', due_at = null, finished_at = now()")
+    db.execute("select publish_job_add('a' || n, 'mail') from generate_series(1, 20) n")
+    start: LiteralString = "select count(*) from publish_job_start(kinds => '{mail}')"
+    counts = [blocks(session, start) for _ in range(12)]
+    assert counts[0] > 2 * MOST
+    assert max(counts[7:]) < MOST  # the first ones plan
+    assert one(db, "select count(*) from publish.job where status = 'running'") == 12
+
+
+def test_a_place_that_is_old_wrong_or_of_another_kind_is_looked_for_again(db: Connection) -> None:
+    add(db, 1)
+    add(db, 1, "a,b")
+    now = one(db, "select (date_part('epoch', now()) * 1000000)::bigint")
+    for kept in ("", "x", "0,0,0,mail", f"{now},0,{now + 10**12},mail", f"{now},7,0,mail",
+                 f"{now + 10**9},0,0,mail", f"{now},0,0,a", "9" * 40):  # fmt: skip
+        with db.transaction(force_rollback=True):
+            db.execute("select set_config('publish.job_place', %s, false)", [kept])
+            assert one(db, "select id from publish_job_start(kinds => '{mail}')") == "mail1"
+            assert one(db, "select id from publish_job_start(kinds => '{\"a,b\"}')") == "a,b1"
+            assert one(db, "select count(*) from publish_job_start(kinds => '{mail}')") == 0
+
+
+def test_a_higher_priority_and_what_commits_late_are_found(
+    db: Connection, connect: Connect
+) -> None:
+    late = connect(autocommit=False)
+    late.execute("select publish_job_add('late', 'mail', run_at => '2000-01-01')")
+    add(db, 3)
+    start: LiteralString = "select id from publish_job_start(kinds => '{mail}')"
+    assert one(db, start) == "mail1"
+    db.execute("select publish_job_add('urgent', 'mail', priority => 9)")
+    assert one(db, start) == "urgent"
+    late.commit()
+    found = [one(db, start) for _ in range(3)]
+    assert sorted(found) == ["late", "mail2", "mail3"]
+    db.execute("select publish_job_add('later', 'mail', run_at => '2000-01-01')")
+    assert one(db, start) == "later"
