@@ -19,6 +19,7 @@ from psycopg.rows import namedtuple_row
 
 from pgpublish.embedded import Cluster
 from pgpublish.migrate import migrate
+from pgpublish.sinks import policy
 
 Connection = psycopg.Connection[Any]
 Connect = Callable[..., Connection]
@@ -112,6 +113,12 @@ def server_kind(request: pytest.FixtureRequest) -> str:
 def cluster(server_kind: str) -> Iterator[Cluster]:
     with servers.running(server_kind) as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def _unrestricted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a deliver worker that ran in this process may not call, a later test may."""
+    monkeypatch.setattr(policy, "_restricted_to", policy.Networks(frozenset(policy.NATURES)))
 
 
 @pytest.fixture(scope="session")

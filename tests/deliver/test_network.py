@@ -58,7 +58,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def _unix_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is in this process, where a sink's policy allows it none."""
     monkeypatch.setenv(policy.NETWORKS, " ".join(policy.NATURES))
-    monkeypatch.setattr(policy, "_restricted_to", policy.Networks(frozenset(policy.NATURES)))
 
 
 @pytest.fixture
