@@ -256,7 +256,8 @@ def test_what_was_under_way_goes_on(old: str, release: Release) -> None:
             conn.execute(
                 "select publish_enqueue('note', 'n' || n, '1') from generate_series(1, 25) n"
             )
-        assert drain(conn, 10).published == 10
+        published = drain(conn, 10).published
+        assert 0 < published < 25  # a key that failed before may be due again, and take a place
         claimed = conn.execute("select * from publish_claim('all', 'w', 5)").fetchall()
         assert claimed
         job = one(conn, "select s.token from publish_job_start('waits') s")
@@ -265,7 +266,7 @@ def test_what_was_under_way_goes_on(old: str, release: Release) -> None:
         assert one(conn, "select publish_job_step('waits', %s, 's', '1')", job) == 1
         conn.execute("select publish_job_done('waits', %s)", [job])
         assert one(conn, "select status from publish.job where id = 'waits'") == "succeeded"
-        assert [drain(conn, 10).published for _ in range(3)] == [10, 5, 0]
+        assert published + drain_all(conn, 10) == 25
         is_exact(conn)
 
 
