@@ -653,7 +653,7 @@ MUTANTS = [
     Mutant(
         "a delayed payload counts as enqueued when a drain takes it",
         "sql/drain/read_deferred.sql",
-        "publish.time_as_payload_no(d.due_at))",
+        "publish.microseconds(d.due_at))",
         "nextval('publish.payload_no') + 1000000)",
         "tests/drain/test_delayed.py",
     ),

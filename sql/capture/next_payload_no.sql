@@ -6,7 +6,7 @@ language plpgsql
 as $$
 declare
   v_next bigint := nextval('publish.payload_no');
-  v_now bigint := publish.time_as_payload_no(clock_timestamp());
+  v_now bigint := publish.microseconds(clock_timestamp());
 begin
   if v_now > v_next then
     return setval('publish.payload_no', v_now);

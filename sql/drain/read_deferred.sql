@@ -46,8 +46,7 @@ begin
      order by s.n);
   select coalesce(array_agg(row(d.kind, d.source_id, d.n,
                                 case when d.reason = 'scheduled'
-                                     then greatest(d.payload_no,
-                                                   publish.time_as_payload_no(d.due_at))
+                                     then greatest(d.payload_no, publish.microseconds(d.due_at))
                                      else d.payload_no end,
                                 d.payload, d.deleted, d.headers, d.lookup_id,
                                 coalesce(d.enqueued_at, d.due_at))::publish.mark

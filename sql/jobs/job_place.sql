@@ -8,7 +8,7 @@ set enable_bitmapscan = off
 set jit = off
 as $$
 declare
-  v_now bigint := (date_part('epoch', clock_timestamp()) * 1000000)::bigint;
+  v_now bigint := publish.microseconds(clock_timestamp());
   v_kept text := current_setting('publish.job_place', true);
   v_place bigint[];
 begin
@@ -19,7 +19,7 @@ begin
       return v_place;
     end if;
   end if;
-  select array[v_now, j.priority, (date_part('epoch', j.due_at) * 1000000)::bigint]
+  select array[v_now, j.priority, publish.microseconds(j.due_at)]
     into v_place
     from publish.job j
    where j.kind = job_place.kind and j.status in ('pending', 'failed')

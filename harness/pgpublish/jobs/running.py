@@ -31,6 +31,7 @@ from pgpublish.jobs.job import Job, Returned
 from pgpublish.jobs.session import data_json, in_transaction, printable_text, transact
 
 LEASE_S = 60.0
+COLUMNS: LiteralString = "id, kind, data::text, token, attempt, max_attempts"
 Following = tuple[list[str], str | None, float]  # a job of these kinds, by whom, seconds of lease
 
 
@@ -91,7 +92,7 @@ def take(
     try:
         row = transact(
             conn,
-            "select id, kind, data::text, token, attempt, max_attempts"
+            f"select {COLUMNS}"
             " from public.publish_job_start(%s::text, %s::text[], %s::text, %s::interval, %s::int)",
             *(id, kinds, worker, span(lease), conn.info.backend_pid),
         )
@@ -223,7 +224,7 @@ def done_and_take(job: Job, data: str | None, following: Following) -> Job | Non
     try:
         row = transact(
             conn,
-            "select id, kind, data::text, token, attempt, max_attempts"
+            f"select {COLUMNS}"
             " from public.publish_job_next(%s::text, %s::bigint, %s::jsonb, %s::text[],"
             " %s::text, %s::interval, %s::int)",
             *(job.id, job.token, data, kinds, worker, span(lease), conn.info.backend_pid),
