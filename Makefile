@@ -22,20 +22,20 @@ lint: .venv/dev
 pytest: .venv/dev
 	tests/install-servers
 	set -e; brief=; for server in $(SERVERS); do \
-	  timeout 1000 $(BIN)/pytest -n 3 --server $$server $$brief; brief=--brief; \
+	  timeout 1000 $(BIN)/pytest -n 3 --server=$$server $$brief; brief=--brief; \
 	done
 
 # The contracts, a crash and some seconds of torture on the versions that pytest has not.
 smoke: .venv/dev
 	tests/install-servers
 	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); for bin in $$bins; do \
-	  timeout 240 $(BIN)/pytest -n 2 --server $$PWD/$$bin $(SMOKE); \
+	  timeout 240 $(BIN)/pytest -n 2 --server=$$PWD/$$bin $(SMOKE); \
 	done
 
 # The whole suite on each version that is supported; the other two are those of make test.
 test-all: test
 	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); for bin in $$bins; do \
-	  timeout 1800 $(BIN)/pytest -n 3 --server $$PWD/$$bin; \
+	  timeout 1800 $(BIN)/pytest -n 3 --server=$$PWD/$$bin; \
 	done
 
 mutants: .venv/dev
