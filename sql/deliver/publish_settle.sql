@@ -1,4 +1,5 @@
--- Idempotent: a worker that lost the answer settles again and gets it again.
+-- Idempotent: a worker that lost the answer settles again and gets it again. A lane that somebody
+-- keeps locked, as by publish_pause in a transaction left open, must not hold its worker for good.
 create or replace function public.publish_settle(
   token bigint,
   failed jsonb default '[]',
@@ -11,6 +12,7 @@ create or replace function public.publish_settle(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off
@@ -51,6 +53,7 @@ comment on function public.publish_settle(bigint, jsonb) is
   'and the others do not wait for it; after max_attempts, or after it has failed for '
   'give_up_after, it is a dead letter. parked, dead: how many. resume_at: when fresh changes are '
   'claimed again, if they wait. Errors: PT409 the batch is no longer yours; PT400 bad argument, or '
-  'a change that is not in the batch. Then nothing was changed.';
+  'a change that is not in the batch; 55P03 somebody has held the lane for a second: settle again. '
+  'Then nothing was changed.';
 revoke all on function public.publish_settle(bigint, jsonb) from public;
 grant execute on function public.publish_settle(bigint, jsonb) to publish_worker, publish_admin;

@@ -22,6 +22,7 @@ import receiver
 from conftest import Connect, Connection
 from delivery import claim, failure, notes, settle, subscribe
 from helpers import PATIENCE, begin, drain_all, enqueue, one, running_cluster, until
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row, namedtuple_row
 from receiver import Receiver, Request, receiving
 
@@ -252,6 +253,29 @@ def test_a_transaction_left_open_on_one_subscription_stops_no_other(
             answered.set()
             until(lambda: settled(db))
     assert len(bad.requests) == 1
+
+
+def test_a_batch_that_cannot_be_settled_holds_its_thread_no_longer_than_a_lease(
+    db: Connection, url: str, connect: Connect
+) -> None:
+    notes(db, 1)
+    admin = connect(autocommit=False)
+
+    def lock(request: Request) -> int:
+        if admin.info.transaction_status == TransactionStatus.IDLE:
+            admin.execute("select publish_pause('stuck')")
+        return 200
+
+    with receiving(lock) as stuck, receiving() as good:
+        hook(db, stuck, "stuck", lease="300 ms")
+        with working(url, threads=1):
+            stuck.wait(lambda e: e.requests)
+            hook(db, good, "good")
+            good.wait(lambda e: e.requests)
+            assert admin.info.transaction_status == TransactionStatus.INTRANS
+            admin.rollback()
+            admin.close()
+            until(lambda: settled(db))
 
 
 def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:

@@ -157,9 +157,10 @@ class Sender:
         return failures
 
     def _settle(self, claimed: Claimed, failures: Sequence[Failure]) -> None:
-        """Settles and reports, again after an error that may pass, as long as the lease may run."""
+        """Settles and reports, again after an error that may pass, for as long as a lease."""
         shared = self._shared
-        backoff = Backoff(most_s=claimed.lease_s)
+        backoff = Backoff()
+        give_up_at = shared.clock() + claimed.lease_s
         while True:
             try:
                 counts = calls.settle(self._session(), claimed.token, failures)
@@ -171,7 +172,7 @@ class Sender:
                     shared.pacing.timed_out(claimed.name, len(claimed.messages))
                 if over:
                     self._drop_session()
-                if shared.stop.is_set() or delay >= claimed.lease_s:
+                if shared.stop.is_set() or shared.clock() + delay >= give_up_at:
                     raise
                 if not (over or retryable(error)):
                     raise
