@@ -208,6 +208,13 @@ MUTANTS = [
         "",
         "tests/drain/test_replaced_table.py",
     ),
+    Mutant(
+        "a lookup that met a deadlock has its kind walked",
+        "sql/drain/expand.sql",
+        "        if publish.is_transient(sqlstate) then\n          raise;\n        end if;\n",
+        "",
+        "tests/capture/test_lookup.py",
+    ),
     # Epochs, readers, retention.
     Mutant(
         "a crash begins no epoch",
@@ -443,6 +450,20 @@ MUTANTS = [
         "tests/deliver/test_delivery_crash.py tests/deliver/test_delivery_worker.py",
     ),
     Mutant(
+        "a batch that cannot be settled holds its thread",
+        "harness/pgpublish/deliver/sender.py",
+        "if shared.stop.is_set() or shared.clock() + delay >= give_up_at:",
+        "if shared.stop.is_set():",
+        "tests/deliver/test_delivery_worker.py",
+    ),
+    Mutant(
+        "a settle waits for a locked lane",
+        "sql/deliver/publish_settle.sql",
+        "set lock_timeout = '1s'\n",
+        "",
+        "tests/deliver/test_delivery_worker.py",
+    ),
+    Mutant(
         "a redirect is followed",
         "harness/pgpublish/sinks/webhook.py",
         "allow_redirects=False",
@@ -549,6 +570,20 @@ MUTANTS = [
         "            or j.pid is not null\n",
         "            or false\n",
         "tests/jobs/test_job_killed.py",
+    ),
+    Mutant(
+        "a lease that was extended is lost",
+        "sql/jobs/return_lost_jobs.sql",
+        "       and (r.unlocked or j.due_at <= clock_timestamp())\n",
+        "",
+        "tests/jobs/test_job_race.py",
+    ),
+    Mutant(
+        "the next run is lost with the old one",
+        "sql/jobs/return_lost_jobs.sql",
+        "where j.token = r.token and j.status",
+        "where j.status",
+        "tests/jobs/test_job_race.py",
     ),
     Mutant(
         "lost runs are not spaced",

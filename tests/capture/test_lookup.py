@@ -466,7 +466,8 @@ def test_headers_travel_to_every_key_that_a_lookup_finds(airports):
 def test_a_lookup_that_times_out_alone_is_replaced_by_a_walk_and_others_go_on(airports, connect):
     airports.execute(
         "create function hold(key int) returns int language plpgsql as $$ begin"
-        "  if exists (select from slow) then perform pg_sleep(60); end if; return key; end $$;"
+        "  if exists (select from public.slow) then perform pg_sleep(60); end if;"
+        "  return key; end $$;"
         "create table slow (); grant select on slow to publish_projector;"
         "select publish_capture('airport', 'country',"
         "  lookup => 'select hold(id) from airport where country = any ($1)')"
@@ -477,16 +478,40 @@ def test_a_lookup_that_times_out_alone_is_replaced_by_a_walk_and_others_go_on(ai
     rename(airports, "sm")
     airports.execute("update airport set name = 'direct' where id = 300")
     loop.execute("set statement_timeout = '300ms'")
-    stop, warned = Event(), []
+    stop, warned, reasons = Event(), [], set()
 
     def report(drained):
+        reasons.update(airports.execute("select reason from publish.walk").fetchall())
         if one(airports, "select depth from publish_status()") == 0 and shown(airports) == SMALL:
             stop.set()
 
     run(loop, stop, batch=4, report=report, warn=warned.append)
     assert warned == []
+    assert reasons == {("the lookup of capture 2 alone did not get through",)}
     assert one(airports, "select count(*) from publish.quarantine") == 0
     assert converges(airports, "airport")["300"]["name"] == "direct"
+
+
+@pytest.mark.parametrize("state", ["40P01", "53200"])
+def test_an_error_of_a_lookup_that_passes_stops_the_drain_and_asks_for_no_walk(airports, state):
+    airports.execute(
+        "create table broken (state text); grant select on broken to publish_projector;"
+        "create function hold(key int) returns int language plpgsql as $$ declare v text; begin"
+        "  select b.state into v from public.broken b;"
+        "  if found then raise 'not now' using errcode = v; end if; return key; end $$;"
+        "select publish_capture('airport', 'country',"
+        "  lookup => 'select hold(id) from airport where country = any ($1)')"
+    )
+    drain_all(airports, 1000)
+    rename(airports, "sm")
+    airports.execute("insert into broken values (%s)", [state])
+    with pytest.raises(psycopg.Error) as stopped:
+        drain(airports)
+    assert stopped.value.sqlstate == state
+    assert walks(airports) == []
+    airports.execute("truncate broken")
+    drain_all(airports)
+    assert shown(airports) == SMALL
 
 
 _numbers = itertools.count(1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import Future
 from threading import Barrier
 
 import pytest
 from conftest import Connect, Connection
-from helpers import PATIENCE, begin, one
+from helpers import PATIENCE, begin, one, until, waits
 
 from pgpublish.errors import Locked
 from pgpublish.jobs.running import take
+
+Search = tuple[Connection, Future[int]]
 
 ROUNDS = 1000
 
@@ -121,6 +124,60 @@ def test_a_run_settled_while_another_looks_for_lost_ones_is_not_taken(connect: C
     assert take(other, None, ["k"], "w", 60) is None
     owner.execute("commit")
     assert one(other, "select status from publish.job") == "succeeded"
+
+
+# Asked once for each run that has a session, by the search for runs that are lost: this one waits
+# there, in the session that says so, for as long as the test wants.
+SEARCH_WAITS = """
+create or replace function publish.job_lock(token bigint) returns int language plpgsql as $$
+begin
+  if current_setting('test.waits', true) = 'on' then
+    perform pg_advisory_xact_lock(1, 1);
+  end if;
+  return (token & 2147483647)::int;
+end $$
+"""
+
+
+@pytest.fixture
+def search(connect: Connect) -> Search:
+    """A session, and a search that has seen the lease of 'late' run out and the session of 'gone'
+    end, and does not look closer before advisory lock (1, 1), which that session holds, is free."""
+    gone, db, searching = connect(), connect(), connect()
+    db.execute("select publish_job_add(id, 'k') from unnest('{gone,late}'::text[]) as id")
+    assert take(gone, "gone", None, "w", 3600) is not None
+    assert take(db, "late", None, "w", 3600) is not None
+    gone.close()
+    until(lambda: one(db, "select lock from publish.job_activity where id = 'gone'") == "lost")
+    db.execute("update publish.job set due_at = clock_timestamp() where id = 'late'")
+    db.execute(SEARCH_WAITS)
+    db.execute("select pg_advisory_lock(1, 1)")
+    searching.execute("set test.waits = on")
+    looking = begin(one, searching, "select publish.return_lost_jobs('{k}')")
+    until(lambda: waits(db, searching.info.backend_pid))
+    return db, looking
+
+
+def test_a_lease_extended_while_another_looks_for_lost_runs_is_kept(search: Search) -> None:
+    db, looking = search
+    # As a beat does that came at the last moment.
+    db.execute("update publish.job set due_at = now() + interval '1 hour' where id = 'late'")
+    db.execute("select pg_advisory_unlock(1, 1)")
+    assert looking.result(PATIENCE) == 1
+    assert one(db, "select status from publish.job where id = 'late'") == "running"
+    assert one(db, "select status from publish.job where id = 'gone'") == "failed"
+
+
+def test_a_run_begun_while_another_looks_for_lost_ones_is_not_taken_for_the_old_one(
+    search: Search,
+) -> None:
+    db, looking = search
+    assert one(db, "select publish.return_lost_jobs('{k}')") == 2
+    assert take(db, "gone", None, "w", 60) is not None
+    assert take(db, "late", None, "w", 60) is not None
+    db.execute("select pg_advisory_unlock(1, 1)")
+    assert looking.result(PATIENCE) == 0
+    assert one(db, "select bool_and(status = 'running') from publish.job")
 
 
 def test_of_two_that_prune_at_once_one_does_and_the_other_does_not_wait(

@@ -242,6 +242,22 @@ def test_a_dump_of_a_physical_copy_that_is_ahead_is_drained_like_that_of_another
     assert drain_all(conn) == 1
 
 
+def test_restored_rows_whose_transactions_are_just_to_come_are_published_once(
+    source, restored, cluster
+):
+    """One of them has the id of the drain's own transaction."""
+    drain_all(source)
+    source.execute("select publish_enqueue('note', i::text, '1') from generate_series(1, 20) i")
+    conn = restored(into=cluster)
+    conn.execute(
+        "update publish.outbox o"
+        "   set xid = (pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        "              + o.source_ids[1]::int)::text::xid8"
+    )
+    assert drain_all(conn) == 20
+    assert set(feed(conn, "note")) == {str(n) for n in range(1, 21)}
+
+
 def test_an_older_dump_in_another_database_of_the_same_cluster_begins_a_new_epoch(
     source, restored, cluster
 ):
