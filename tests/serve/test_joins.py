@@ -67,9 +67,9 @@ def test_a_stream_whose_changes_were_dropped_during_a_heartbeat_does_not_skip_th
             blocker = connect(autocommit=False)
             blocker.execute("lock table publish.reader in access exclusive mode")
             until(lambda: waits_for(orders, "publish_serve_reader"))
-            put("note", "a", "1", "b", "2")
-            put("note", "c", "3", "d", "4")
-            until(lambda: server.feed.hub.upto == head(orders))
+            for pair in (("a", "1", "b", "2"), ("c", "3", "d", "4")):  # each in a read of its own
+                put("note", *pair)
+                until(lambda: server.feed.hub.upto == head(orders))
             blocker.rollback()
             got = []
             while (event := events.next()) is not None:
