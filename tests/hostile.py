@@ -32,7 +32,7 @@ VALUES: dict[str, list[str]] = {
     "interval": [
         "'0'", "'1 us'", "'-1 us'", "'1 day'", "'178000000 years'", "'-178000000 years'",
         "'10000 years'", "'1000 years'", "'-10000 years'", "'1 month -30 days'",
-        "'2147483647 days'", "'2147483647 months'", "'2562047788 hours'",
+        "'2147483647 days'", "'2147483647 months'", "'2147483647 hours'",
         "'178956970 years 2147483647 days'",
     ],
     "timestamp with time zone": [
