@@ -1,5 +1,5 @@
 """From 0.1.0, as it was released, to a release that adds, changes and removes: with rows in every
-table, while workers of 0.1.0 go on, killed at every step, two at once.
+table, while workers of 0.1.0 go on, killed at every step, its server killed, two at once.
 
 The next release is a copy of this checkout in which that much is edited; it runs as processes of
 its own, as does what runs beside it.
@@ -10,19 +10,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
 import servers
-from helpers import drain, drain_all, feed, one, pid, until
+from helpers import begin, drain, drain_all, feed, one, pid, running_cluster, until
 from marks import says, verify
 from psycopg.rows import namedtuple_row
+from serve.serving import Events, Serving, free_port
 from test_migrate import assert_equal, catalog
 
 from pgpublish import locking
@@ -165,7 +167,10 @@ def session(url: str) -> Connection:
 @pytest.fixture
 def old(cluster: Cluster, new_database: NewDatabase) -> str:
     """URL of a database of 0.1.0 with rows in every table."""
-    url = cluster.url(new_database())
+    return filled(cluster.url(new_database()))
+
+
+def filled(url: str) -> str:
     servers.run_psql(url, "-f", str(RELEASE)).check_returncode()
     with session(url) as conn:
         conn.execute(FILL.encode())
@@ -187,6 +192,12 @@ def old(cluster: Cluster, new_database: NewDatabase) -> str:
         job = one(conn, "select s.token from publish_job_start('done') s")
         conn.execute("select publish_job_step('done', %s, 's', '1')", [job])
         conn.execute("select publish_job_fail('done', %s, 'e', 'm')", [job])
+        # One that has sent a part of what it sends again.
+        conn.execute("select publish_subscribe('again', 'stdout', from_rev => 0)")
+        conn.execute("select publish_resync('again')")
+        for _ in range(2):
+            found = conn.execute("select * from publish_claim('again', 'w', 9)").fetchall()
+            conn.execute("select publish_settle(%s)", [found[0].token])
         conn.execute("update publish.drain set at = at - interval '1 minute'")
         conn.execute("insert into article values (100, 1, 'undrained', 'x')")
         drain_all(conn)
@@ -263,6 +274,12 @@ def test_what_was_under_way_goes_on(old: str, release: Release) -> None:
         job = one(conn, "select s.token from publish_job_start('waits') s")
         release.migrate(old)
         assert one(conn, "select sent from publish_settle(%s)", claimed[0].token) == len(claimed)
+        again = []
+        while found := conn.execute("select * from publish_claim('again', 'w', 9)").fetchall():
+            again += [row.kind for row in found]
+            conn.execute("select publish_settle(%s)", [found[0].token])
+        assert again.count("pgpublish.resynced") == 1
+        assert again.count("article") > 9
         assert one(conn, "select publish_job_step('waits', %s, 's', '1')", job) == 1
         conn.execute("select publish_job_done('waits', %s)", [job])
         assert one(conn, "select status from publish.job where id = 'waits'") == "succeeded"
@@ -316,22 +333,32 @@ class Beside:
         until(lambda: self.wrong or self.written > written + 4)
         assert self.wrong == []
         until(lambda: one(conn, "select publish_head()") > head + 4)
+        until(lambda: one(conn, SENT) > head + 4)
 
 
 @pytest.fixture
 def workers(old: str) -> Iterator[None]:
-    """`pgpublish run` and `work` of 0.1.0, which are this checkout's."""
+    """All workers of 0.1.0, which are this checkout's, and a stream that somebody reads."""
+    port = free_port()
+    serve = ["serve", "--public", "publish_reader", "--port", str(port)]
     started = [
         subprocess.Popen(
             [sys.executable, "-m", "pgpublish", "--database-url", old, *command],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
-        for command in (["run"], ["work", "verify"])
+        for command in (["run"], ["work", "verify"], ["deliver", "--quiet"], serve)
     ]  # fmt: skip
     try:
         with session(old) as conn:
             until(lambda: one(conn, "select depth = 0 from publish_status()"))
-        yield
+            until(Serving(port).is_ready)
+            with Serving(port).stream() as events:
+                reading = begin(read_on, events, read := [0])
+                yield
+                head = one(conn, "select publish_head()")
+                until(lambda: read[0] >= head or reading.done())
+                assert not reading.done()
+            until(lambda: one(conn, SENT) >= head)
         for process in started:
             assert process.poll() is None, process.communicate()
         for process in started:
@@ -342,6 +369,15 @@ def workers(old: str) -> Iterator[None]:
             process.kill()
             process.wait()
 
+
+def read_on(events: Events, read: list[int]) -> None:
+    """Reads a stream to its end; read has the rev of the last change."""
+    while True:
+        read[0] = events.changes(1)[0]["rev"]
+
+
+# What of the feed each subscription has sent.
+SENT: LiteralString = "select min(s.cursor) from publish_subscriptions() s"
 
 # Where the migration of the next release is stopped, in its order.
 STEPS = (
@@ -389,6 +425,33 @@ def blocked(conn: Connection, holder: Connection) -> int | None:
         [pid(holder)],
     ).fetchone()
     return found[0] if found else None
+
+
+def test_the_server_killed_in_the_middle(server_kind: str, release: Release, fresh: Any) -> None:
+    with running_cluster(server_kind) as own:
+        url = filled(own.url())
+        file = release.folder / "sql/drain/publish_drain.sql"
+        text = file.read_text()
+        with session(url) as holder, session(url) as conn:
+            file.write_text(
+                text + "\nset local lock_timeout = 0;\nselect pg_advisory_xact_lock(7);\n"
+            )
+            holder.execute("select pg_advisory_lock(7)")
+            process = release.command(url, "migrate")
+            until(lambda: blocked(conn, holder))
+            before = rows(conn) | {"alive": []}  # not logged
+            own.stop(signal.SIGQUIT)
+        _, wrong = process.communicate(timeout=60)
+        assert process.returncode not in (0, None), wrong
+        assert "Traceback" not in wrong
+        file.write_text(text)
+        own.start()
+        with session(url) as conn:
+            assert rows(conn) == before
+            release.migrate(url)
+            assert rows(conn) == before
+            is_exact(conn)
+        assert catalog(url)["files"] == fresh["files"]
 
 
 @pytest.mark.usefixtures("workers")
