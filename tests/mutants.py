@@ -494,7 +494,7 @@ MUTANTS = [
     Mutant(
         "while a kind is off an older payload replaces a newer one",
         "sql/drain/put_off.sql",
-        "where excluded.payload_no > d.payload_no",
+        "where excluded.payload_no >= d.payload_no",
         "where true",
         "tests/operate/test_switch.py",
     ),
@@ -697,6 +697,34 @@ MUTANTS = [
         "sql/capture/next_payload_no.sql",
         "  if v_now > v_next then\n",
         "  if true then\n",
+        "tests/drain/test_delayed.py",
+    ),
+    Mutant(
+        "the numbers of payloads forget the clock",
+        "sql/capture/next_payload_no.sql",
+        "    return setval('publish.payload_no', v_now);",
+        "    return v_now;",
+        "tests/drain/test_delayed.py",
+    ),
+    Mutant(
+        "a payload has the time at which its transaction began",
+        "sql/capture/next_payload_no.sql",
+        "publish.microseconds(clock_timestamp())",
+        "publish.microseconds(now())",
+        "tests/drain/test_delayed.py",
+    ),
+    Mutant(
+        "a payload that was put off counts as enqueued when it is due again",
+        "sql/drain/read_deferred.sql",
+        "case when d.reason = 'scheduled'\n",
+        "case when true\n",
+        "tests/drain/test_delayed.py",
+    ),
+    Mutant(
+        "two payloads for the same time, put off: the earlier stays",
+        "sql/drain/put_off.sql",
+        "where excluded.payload_no >= d.payload_no",
+        "where excluded.payload_no > d.payload_no",
         "tests/drain/test_delayed.py",
     ),
     Mutant(

@@ -1,6 +1,7 @@
 -- A hybrid logical clock (Kulkarni et al., 2014): the time, but never below the number before, so
--- that a clock that was set back changes no order. setval after nextval is no race that matters: of
--- two calls at once either may come first, and one that begins later reads a later time.
+-- that a clock that was set back changes no order. setval after nextval may set it below what
+-- another call has returned. One that begins later reads a later time all the same, unless the
+-- clock is set back just then: a lock that excludes that would stop all other enqueues.
 create or replace function publish.next_payload_no() returns bigint
 language plpgsql
 as $$

@@ -14,7 +14,7 @@ as $$
   on conflict (kind, source_id, coalesce(lookup_id, 0)) where reason = 'off' do update
      set payload_no = excluded.payload_no, payload = excluded.payload, deleted = excluded.deleted,
          headers = excluded.headers
-   where excluded.payload_no > d.payload_no
+   where excluded.payload_no >= d.payload_no -- equal: delayed to the same time, enqueued later
 $$;
 comment on function publish.put_off(publish.mark[]) is
   'Puts marks of kinds that are switched off into publish.deferred until they are on again, the '

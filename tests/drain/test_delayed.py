@@ -73,18 +73,20 @@ def test_what_was_enqueued_after_its_time_stays_however_late_the_drain_is(db, ba
 def test_what_commits_late_counts_as_enqueued_when_it_was(db, connect):
     late = connect(autocommit=False)
     enqueue(late, "note", "a", '"before"')
-    enqueue(db, "note", "a", '"delayed"', available_at=soon(db))
+    for key in "ab":
+        enqueue(db, "note", key, '"delayed"', available_at=soon(db))
     now_is_later(db)
+    enqueue(late, "note", "b", '"after"')  # in a transaction that began before
     after = connect(autocommit=False)
     enqueue(after, "note", "a", '"after"')
     drain_all(db)
-    assert feed(db, "note") == {"a": "delayed"}
+    assert feed(db, "note") == {"a": "delayed", "b": "delayed"}
     late.commit()
     drain_all(db)
-    assert feed(db, "note") == {"a": "delayed"}
+    assert feed(db, "note") == {"a": "delayed", "b": "after"}
     after.commit()
     drain_all(db)
-    assert feed(db, "note") == {"a": "after"}
+    assert feed(db, "note") == {"a": "after", "b": "after"}
 
 
 @pytest.mark.parametrize("batch", [1, 500])
@@ -95,6 +97,33 @@ def test_of_two_for_the_same_time_the_one_enqueued_later_stays(db, batch):
     now_is_later(db)
     drain_all(db, batch)
     assert feed(db, "note") == {"a": 4}
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_of_two_for_the_same_time_the_later_stays_while_publishing_is_off(db, batch):
+    time = soon(db)
+    for n in range(3):
+        enqueue(db, "note", "a", str(n), available_at=time)
+    db.execute("select publish_set('publishing', 'off', 'note')")
+    now_is_later(db)
+    drain_all(db, batch)
+    db.execute("select publish_set('publishing', 'on', 'note')")
+    assert drain_all(db, batch) == 1
+    assert feed(db, "note") == {"a": 2}
+
+
+def test_what_was_put_off_counts_as_enqueued_when_it_was(db, connect):
+    db.execute("select publish_set('publishing', 'off', 'note')")
+    enqueue(db, "note", "a", '"first"')
+    late = connect(autocommit=False)
+    enqueue(late, "note", "a", '"second"')
+    drain_all(db)
+    db.execute("select publish_set('publishing', 'on', 'note')")
+    drain_all(db)
+    assert feed(db, "note") == {"a": "first"}
+    late.commit()
+    drain_all(db)
+    assert feed(db, "note") == {"a": "second"}
 
 
 def test_a_clock_that_was_set_back_changes_no_order(db):
@@ -108,6 +137,18 @@ def test_a_clock_that_was_set_back_changes_no_order(db):
     now_is_later(db)
     assert drain_all(db) == 1
     assert feed(db, "note") == {"a": "delayed"}
+
+
+def test_numbers_go_on_from_the_highest_when_the_clock_is_set_back(db):
+    assert one(db, "select publish.microseconds('1970-01-01 00:01:00.000007 UTC')") == 60_000_007
+    first = one(db, "select publish.next_payload_no()")
+    assert abs(first - one(db, "select publish.microseconds(clock_timestamp())")) < 60_000_000
+    db.execute(
+        "create or replace function publish.microseconds(at timestamptz) returns bigint"
+        " language sql stable as"
+        " $$ select (date_part('epoch', microseconds.at - interval '1 hour') * 1000000)::bigint $$"
+    )
+    assert [one(db, "select publish.next_payload_no()") for _ in range(2)] == [first + 1, first + 2]
 
 
 def test_only_what_is_due_is_released(db):
