@@ -544,22 +544,22 @@ MUTANTS = [
     # Jobs.
     Mutant(
         "a run that lost its job settles it",
-        "sql/jobs/publish_job_done.sql",
-        "and j.token = publish_job_done.token\n     and j.status = 'running' "
+        "sql/jobs/end_job.sql",
+        "and j.token = end_job.token\n     and j.status = 'running' "
         "and j.due_at > clock_timestamp()",
         "\n     and j.status = 'running'",
         "tests/jobs/test_job_killed.py",
     ),
     Mutant(
         "an expired lease settles",
-        "sql/jobs/publish_job_done.sql",
+        "sql/jobs/end_job.sql",
         " and j.due_at > clock_timestamp()",
         "",
         "tests/jobs/test_job_killed.py",
     ),
     Mutant(
         "a lease runs on the transaction's clock",
-        "sql/jobs/publish_job_done.sql",
+        "sql/jobs/end_job.sql",
         "and j.due_at > clock_timestamp()",
         "and j.due_at > now()",
         "tests/pgtap/jobs",
@@ -758,11 +758,32 @@ MUTANTS = [
     Mutant(
         "the next job starts although this one was not done",
         "sql/jobs/publish_job_next.sql",
-        "  perform public.publish_job_done(id => publish_job_next.id, "
-        "token => publish_job_next.token,\n"
-        "                                  data => publish_job_next.data);\n",
+        "  v_held := publish.end_job(id => publish_job_next.id, token => publish_job_next.token,\n"
+        "                            data => publish_job_next.data);\n",
         "",
         "tests/pgtap/jobs/test_publish_job_next.sql",
+    ),
+    Mutant(
+        "the next job has no lock",
+        "sql/jobs/publish_job_next.sql",
+        "client_pid => publish_job_next.client_pid) s;",
+        "client_pid => null::int) s;",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
+        "a refused start of the next job lets go of this one's lock",
+        "sql/jobs/publish_job_next.sql",
+        "  return query\n",
+        "  perform pg_advisory_unlock(1886741101, publish.job_lock(publish_job_next.token));\n"
+        "  return query\n",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
+        "the lock of a run stays when the next job starts",
+        "sql/jobs/publish_job_next.sql",
+        "  if v_held then\n",
+        "  if false then\n",
+        "tests/jobs/test_next.py",
     ),
     Mutant(
         "an upgrade leaves what the new version removed",

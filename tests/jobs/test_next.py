@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from threading import Event
-from typing import LiteralString
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
 from conftest import Connect, Connection
-from helpers import one
+from helpers import LOCKS, one
 from test_backlog import MOST, blocks
 
 from pgpublish import jobs
@@ -37,6 +39,7 @@ def work(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Outcom
         *kinds: str,
         calls: list[int] | None = None,
         after_first: Callable[[], object] = lambda: None,
+        **options: Any,
     ) -> list[Outcome]:
         """Works until so many jobs have ended. calls: gets how often the server had been asked when
         each had."""
@@ -58,7 +61,7 @@ def work(url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Outcom
 
         with open_connection(url) as conn, jobs.heart(lambda: open_connection(url)) as beating:
             assert isinstance(conn, Session)
-            jobs.work(conn, kinds, stop, beating=beating, report=report)
+            jobs.work(conn, kinds, stop, beating=beating, report=report, **options)
         return ended
 
     return run
@@ -71,6 +74,23 @@ def test_a_job_whose_body_asks_the_server_nothing_costs_one_call(
     calls: list[int] = []
     work(20, calls=calls)
     assert calls[-1] - calls[0] <= 19 * 2 + 1  # psycopg waits twice in a call, and once prepares
+
+
+def test_each_job_of_a_worker_has_its_lock_its_lease_and_its_worker_s_name(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 2)
+    seen = []
+
+    def looks(conn: Connection, job: jobs.Job, stop: Event) -> None:
+        query = "select a.worker, a.lock, j.lease from publish.job_activity a join publish.job j"
+        seen.append(tuple(*db.execute(f"{query} using (id)")))
+        job.update(n=len(seen))
+
+    work(2, looks, worker="w", lease=7.0)
+    assert seen == [("w", "held", timedelta(seconds=7))] * 2
+    assert one(db, "select array_agg((data ->> 'n')::int order by id) from publish.job") == [1, 2]
+    assert one(db, LOCKS) == 0
 
 
 def test_what_was_started_as_the_worker_stops_is_handed_back_uncounted(
@@ -113,6 +133,24 @@ def test_a_job_is_done_though_the_next_cannot_be_started(
     assert (first.id, first.status) == ("mail1", "succeeded")
     assert {o.status for o in others} == {"succeeded"}
     assert one(db, "select count(*) from publish.job_error") == 0
+
+
+def test_a_next_start_that_is_refused_leaves_the_run_its_lock(
+    db: Connection, connect: Connect
+) -> None:
+    add(db, 1)
+    session = connect()
+    start = "select token from publish_job_start(kinds => '{mail}', client_pid => %s)"
+    token = session.execute(start, [session.info.backend_pid]).fetchone()[0]
+    with pytest.raises(psycopg.Error) as refused:
+        session.execute(
+            "select publish_job_next('mail1', %s, null, '{mail}', lease => '0')", [token]
+        )
+    assert refused.value.sqlstate == "PT400"
+    assert one(db, "select count(*) from publish_job_start(kinds => '{mail}')") == 0
+    session.execute("select publish_job_next('mail1', %s, null, '{mail}')", [token])
+    assert one(db, STATES) == "mail1 succeeded 0"
+    assert one(db, LOCKS) == 0
 
 
 def test_the_only_one_of_a_limited_kind_makes_room_for_the_next(
