@@ -89,7 +89,7 @@ begin
       return next;
       exit;
     end if;
-    if v_again then
+    if v_again or (v_place[1] < publish.microseconds(v_now)) is not true then -- just looked
       v_kind := null;
     end if;
     v_again := true;

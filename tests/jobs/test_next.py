@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from conftest import Connect, Connection
 from helpers import LOCKS, one
-from test_backlog import MOST, blocks
+from test_backlog import blocks
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection
@@ -189,23 +189,40 @@ def test_behind_an_old_snapshot_a_start_does_not_read_all_that_has_finished(
     holder.execute("select from publish.job")
     add(db, 20_000)
     db.execute("update publish.job set status = 'succeeded', due_at = null, finished_at = now()")
-    db.execute("select publish_job_add('a' || n, 'mail') from generate_series(1, 20) n")
     start: LiteralString = "select count(*) from publish_job_start(kinds => '{mail}')"
+    look: LiteralString = "select publish.find_job('{mail}')"
+    idle = connect()
+    every = min(blocks(idle, look) for _ in range(3))
+    assert min(blocks(idle, start) for _ in range(7)) < 2.5 * every  # nothing is due
+    db.execute("select publish_job_add('a' || n, 'mail') from generate_series(1, 20) n")
     counts = [blocks(session, start) for _ in range(12)]
-    assert counts[0] > 2 * MOST
-    assert max(counts[7:]) < MOST  # the first ones plan
-    assert one(db, "select count(*) from publish.job where status = 'running'") == 12
+    assert min(counts[7:]) < every / 4  # the first ones plan, and a place is kept for a second
+    session.execute(
+        "select set_config('publish.job_place',"
+        " publish.microseconds(clock_timestamp()) || ',7,0,mail', false)"
+    )
+    assert min(blocks(session, start) for _ in range(3)) < every / 4  # not until it is old
+    assert one(db, "select count(*) from publish.job where status = 'running'") == 15
 
 
 def test_a_place_that_is_old_wrong_or_of_another_kind_is_looked_for_again(db: Connection) -> None:
-    add(db, 1)
+    add(db, 2)
     add(db, 1, "a,b")
-    now = one(db, "select (date_part('epoch', now()) * 1000000)::bigint")
-    for kept in ("", "x", "0,0,0,mail", f"{now},0,{now + 10**12},mail", f"{now},7,0,mail",
-                 f"{now + 10**9},0,0,mail", f"{now},0,0,a", "9" * 40):  # fmt: skip
+    now, second = (
+        one(db, "select publish.microseconds(%s)", at)
+        for at in (datetime.now(UTC), one(db, "select due_at from publish.job where id = 'mail2'"))
+    )
+    start: LiteralString = "select id from publish_job_start(kinds => '{mail}')"
+    for kept, first in {
+        "": 1, "x": 1, "9" * 40: 1,
+        f"{now},0,{second},mail": 2,  # mail1 would have committed late
+        f"{now - 2_000_000},0,{second},mail": 1, f"{now + 10**9},0,{second},mail": 1,
+        f"{now},0,{second},a": 1, f"{now},0,{second},mail,mail": 1, f"{now},0,{second},mai": 1,
+        f"{now},0,{now + 10**12},mail": 1, f"{now},7,0,mail": 1,
+    }.items():  # fmt: skip
         with db.transaction(force_rollback=True):
             db.execute("select set_config('publish.job_place', %s, false)", [kept])
-            assert one(db, "select id from publish_job_start(kinds => '{mail}')") == "mail1"
+            assert [one(db, start) for _ in range(2)] == [f"mail{first}", f"mail{3 - first}"], kept
             assert one(db, "select id from publish_job_start(kinds => '{\"a,b\"}')") == "a,b1"
             assert one(db, "select count(*) from publish_job_start(kinds => '{mail}')") == 0
 
