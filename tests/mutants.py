@@ -828,6 +828,20 @@ MUTANTS = [
         "tests/jobs/test_next.py",
     ),
     Mutant(
+        "a worker prunes with a job in its hands",
+        "harness/pgpublish/jobs/worker.py",
+        "stop.is_set() or clock() >= prune_at else",
+        "stop.is_set() else",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
+        "a worker that cannot prune does no jobs",
+        "harness/pgpublish/jobs/worker.py",
+        "                prune_at = clock() + PRUNE_EVERY_S  # also if it fails: jobs go on\n",
+        "",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
         "an upgrade leaves what the new version removed",
         "harness/pgpublish/migrate.py",
         "            conn.execute(drop_removed())\n",

@@ -153,6 +153,39 @@ def test_a_next_start_that_is_refused_leaves_the_run_its_lock(
     assert one(db, LOCKS) == 0
 
 
+@pytest.mark.parametrize("prunes", [True, False])
+def test_while_it_prunes_a_worker_holds_no_job_and_goes_on_if_it_cannot(
+    db: Connection, url: str, monkeypatch: pytest.MonkeyPatch, prunes: bool
+) -> None:
+    add(db, 3)
+    now, stop, warned = [0.0], Event(), list[str]()
+    db.execute(
+        "alter function public.publish_job_prune(int) rename to kept;"
+        "create table seen (running bigint);"
+        "create function public.publish_job_prune(batch int) returns int language plpgsql as $$"
+        "begin insert into seen select count(*) from publish.job where status = 'running';"
+        f"if not {prunes} then raise 'too slow' using errcode = '57014'; end if;"
+        "return 0; end$$"
+    )
+
+    def later(conn: Connection, job: jobs.Job) -> None:
+        now[0] += worker_room.PRUNE_EVERY_S + 1
+        if job.id == "mail3":
+            stop.set()
+
+    def warn(message: str) -> None:
+        warned.append(message)
+        if len(warned) > 3:
+            stop.set()
+
+    monkeypatch.setitem(worker_room.HANDLERS, "mail", later)
+    with open_connection(url) as conn, jobs.heart(lambda: open_connection(url)) as beating:
+        jobs.work(conn, ["mail"], stop, beating=beating, clock=lambda: now[0], warn=warn)
+    assert one(db, STATES) == "mail1 succeeded 0, mail2 succeeded 0, mail3 succeeded 0"
+    assert [row[0] for row in db.execute("select running from seen")] == [0] * 3 * prunes
+    assert len(warned) == (0 if prunes else 3)
+
+
 def test_the_only_one_of_a_limited_kind_makes_room_for_the_next(
     db: Connection, work: Callable[..., list[Outcome]]
 ) -> None:

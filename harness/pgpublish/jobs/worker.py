@@ -120,12 +120,17 @@ def work(
     following = (list(kinds), worker, lease)
     wait, due, worked_at, prune_at = MIN_WAIT_S, True, clock(), clock()
     job: Job | None = None
+
+    def follow() -> Following | None:
+        return None if stop.is_set() or clock() >= prune_at else following
+
     while not stop.is_set():
         try:
-            if clock() >= prune_at:
+            if job is None and clock() >= prune_at:
+                prune_at = clock() + PRUNE_EVERY_S  # also if it fails: jobs go on
                 pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
-                if pruned != (PRUNE,):
-                    prune_at = clock() + PRUNE_EVERY_S
+                if pruned == (PRUNE,):
+                    prune_at = clock()
             if presence is not None:
                 presence.beat(conn, "waiting for jobs")
             if job is None:
@@ -144,7 +149,7 @@ def work(
             continue
         wait, due, worked_at = MIN_WAIT_S, True, clock()
         job.stop_at(stop)
-        outcome, job = run(job, beating, lease, following if clock() < prune_at else None, clock)
+        outcome, job = run(job, beating, lease, follow, clock)
         report(outcome)
         if conn.broken or conn.closed:
             raise ConnectionFailed("the connection was lost", hint="Is the server running?")
@@ -169,7 +174,7 @@ def run(
     job: Job,
     beating: Heart,
     lease: float,
-    following: Following | None,
+    follow: Callable[[], Following | None],
     clock: Callable[[], float],
 ) -> tuple[Outcome, Job | None]:
     """A worker's run of a job by its handler, and the job after it, if that is started already.
@@ -179,7 +184,7 @@ def run(
 
     def success(job: Job) -> None:
         nonlocal after
-        after = done(job, None if job._stop.is_set() else following)
+        after = done(job, follow())
 
     try:
         with running(job, beating, lease, tidy=True, success=success):
