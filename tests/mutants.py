@@ -798,6 +798,13 @@ MUTANTS = [
         "tests/jobs/test_work.py",
     ),
     Mutant(
+        "a worker tidies up only where questions are counted",
+        "harness/pgpublish/jobs/running.py",
+        "(asked and asked == session.asked(job._conn))",
+        "(asked == session.asked(job._conn))",
+        "tests/jobs/test_next.py",
+    ),
+    Mutant(
         "the next job starts although this one was not done",
         "sql/jobs/publish_job_next.sql",
         "  v_held := publish.end_job(id => publish_job_next.id, token => publish_job_next.token,\n"

@@ -135,6 +135,24 @@ def test_a_job_is_done_though_the_next_cannot_be_started(
     assert one(db, "select count(*) from publish.job_error") == 0
 
 
+def test_a_worker_tidies_up_on_a_connection_that_does_not_count_what_it_was_asked(
+    db: Connection, connect: Connect, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(db, 2)
+    stop, seen = Event(), []
+
+    def sets(conn: Connection, job: jobs.Job) -> None:
+        seen.append(one(conn, "show work_mem"))
+        conn.execute("set work_mem = '77MB'")
+        if len(seen) == 2:
+            stop.set()
+
+    monkeypatch.setitem(worker_room.HANDLERS, "mail", sets)
+    with jobs.heart(lambda: open_connection(url)) as beating:
+        jobs.work(connect(), ["mail"], stop, beating=beating)
+    assert seen[0] == seen[1] != "77MB"
+
+
 def test_a_next_start_that_is_refused_leaves_the_run_its_lock(
     db: Connection, connect: Connect
 ) -> None:
