@@ -10,10 +10,9 @@ declare
   v_group record;
   v_left int := c_most;
   v_found text[] := array(
-    select d.source_id
-      from publish.deferred d
-     where d.kind = pending_keys.kind and d.reason = 'failed'
-       and d.source_id = any (pending_keys.source_ids));
+    select u.id
+      from unnest(pending_keys.source_ids) as u (id)
+     cross join lateral publish.failed_of(kind => pending_keys.kind, source_id => u.id));
 begin
   if source_ids = '{}' then
     return;

@@ -16,10 +16,14 @@ begin
   v_state := publish.begin_drain();
   with extra as (
     select p.rev, row_number() over (order by p.rev) as n
-      from publish.published p
-     where p.kind = retire_duplicates.kind and p.source_id = any (retire_duplicates.source_ids)
-       and exists (select from publish.published q
-                    where q.kind = p.kind and q.source_id = p.source_id and q.rev > p.rev)
+      from (select distinct i from unnest(retire_duplicates.source_ids) as i) as u (id)
+     cross join lateral (
+       select p.rev -- as publish.newest finds the one that stays
+         from publish.published p
+        where p.kind = retire_duplicates.kind and p.source_id >= u.id and p.source_id <= u.id
+        order by p.source_id, p.rev desc
+       offset 1
+     ) p
   )
   update publish.published p
      set rev = v_state.head + e.n, source_id = format('duplicate %s', p.pub_id), deleted = true,
