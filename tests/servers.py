@@ -54,11 +54,12 @@ class Server(Cluster):
     """One whose folder of binaries may lack pg_dump, pg_basebackup and pgbench, as npm's packages
     do: then those of another version are used that fit."""
 
-    def tool(self, program: str) -> Path:
+    def tool(self, program: str, *, newest: bool = False) -> Path:
+        """The server's own, or one of a version that it works with; newest: one of any version."""
         if (self.bin / program).exists():
             return self.bin / program
         major = major_version(str(self.bin))
-        if program in ("pg_basebackup", "pgbench") or major >= 17:
+        if newest or program in ("pg_basebackup", "pgbench") or major >= 17:
             bin = embedded.reachable(embedded.binaries(), self.user, self.folder.parent)
         elif major <= 15:
             bin = debian_bin()

@@ -63,6 +63,8 @@ def test_the_page_can_be_followed_without_a_superuser(
     tools.mkdir()
     (tools / "pgpublish").write_text(f'#!/bin/sh\nexec {sys.executable} -m pgpublish "$@"\n')
     (tools / "pgpublish").chmod(0o755)
+    for program in ("pg_dump", "pg_restore"):
+        (tools / program).symlink_to(managed.tool(program))
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE"))
     }

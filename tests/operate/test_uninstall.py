@@ -49,7 +49,7 @@ select publish_walk('book');
 
 def dump(cluster, url):
     """The whole database as SQL, without what changes from dump to dump."""
-    program = str(cluster.tool("pg_dump"))
+    program = str(cluster.tool("pg_dump", newest=True))  # nothing is restored from it
     done = subprocess.run(
         [program, "--dbname", url], capture_output=True, text=True, timeout=60, user=cluster.user,
         cwd="/",
