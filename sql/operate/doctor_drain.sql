@@ -52,6 +52,14 @@ as $$
          'Correct the view; publish_walks() shows where the walk is'
     from publish.walk w
    where w.attempts > 0 and w.message is not null
+  union all
+  select 'payload_clock', 'warning', 'publish.payload_no',
+         format('the server''s clock was ahead, so that payloads are numbered as of %s: one with '
+                'available_at before then counts as enqueued when it was, not when it is due',
+                to_timestamp(p.last_value / 1e6)),
+         'Until then enqueue payloads when they are due'
+    from publish.payload_no p
+   where p.last_value > publish.microseconds(clock_timestamp() + interval '1 minute')
 $$;
 comment on function publish.doctor_drain(interval) is
   'For publish_doctor: what keeps marks from being published.';

@@ -63,6 +63,8 @@ FAULTS = {
                   " message) values (now(), 'failed', 'item', 'x', '22012', 'division by zero')",
     "walk": "insert into publish.walk (kind, reason, attempts, message)"
             " values ('item', 'asked for', 3, 'division by zero')",
+    "payload_clock": "select setval('publish.payload_no',"
+                     " publish.microseconds(now() + interval '1 hour'))",
     "held": "insert into publish.maintenance (duration, busy, slots_emptied, drains_trimmed,"
             " batches_trimmed, messages_forgotten, jobs_pruned, rows_pruned, rows_forced, held)"
             " values ('0', false, 0, 0, 0, 0, 0, 0, 0, '{subscription s is behind}')",
