@@ -15,6 +15,7 @@ from test_backlog import blocks
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection
+from pgpublish.errors import OutputClosed
 from pgpublish.jobs import Outcome
 from pgpublish.jobs import worker as worker_room
 from pgpublish.session import Session
@@ -99,6 +100,20 @@ def test_what_was_started_as_the_worker_stops_is_handed_back_uncounted(
     add(db, 3)
     assert [o.id for o in work(1)] == ["mail1"]
     assert one(db, STATES) == "mail1 succeeded 0, mail2 pending 0, mail3 pending 0"
+    assert one(db, "select count(*) from publish.job_error") == 0
+
+
+def test_what_was_started_when_the_worker_breaks_is_handed_back_uncounted(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 2)
+
+    def breaks() -> None:
+        raise OutputClosed("nobody reads it")
+
+    with pytest.raises(OutputClosed):
+        work(9, after_first=breaks)
+    assert one(db, STATES) == "mail1 succeeded 0, mail2 pending 0"
     assert one(db, "select count(*) from publish.job_error") == 0
 
 

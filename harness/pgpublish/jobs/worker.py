@@ -124,41 +124,44 @@ def work(
     def follow() -> Following | None:
         return None if stop.is_set() or clock() >= prune_at else following
 
-    while not stop.is_set():
-        try:
-            if job is None and clock() >= prune_at:
-                prune_at = clock() + PRUNE_EVERY_S  # also if it fails: jobs go on
-                pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
-                if pruned == (PRUNE,):
-                    prune_at = clock()
-            if presence is not None:
-                presence.beat(conn, "waiting for jobs")
+    try:
+        while not stop.is_set():
+            try:
+                if job is None and clock() >= prune_at:
+                    prune_at = clock() + PRUNE_EVERY_S  # also if it fails: jobs go on
+                    pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
+                    if pruned == (PRUNE,):
+                        prune_at = clock()
+                if presence is not None:
+                    presence.beat(conn, "waiting for jobs")
+                if job is None:
+                    due = due or pooled or awaited(conn, kinds, clock() - worked_at)
+                    job = take(conn, None, *following)  # if none is due, one may be lost
+            except PublishError as error:
+                if job is not None or not retryable(error):
+                    raise
+                warn(f"between jobs: {error.message}")
+                due = True
             if job is None:
-                due = due or pooled or awaited(conn, kinds, clock() - worked_at)
-                job = take(conn, None, *following)  # if none is due, one may be lost
-        except PublishError as error:
-            if job is not None or not retryable(error):
-                raise
-            warn(f"between jobs: {error.message}")
-            due = True
-        if job is None:
-            if due:
-                stop.wait(wait)
-            wait = min(wait * 2, MAX_WAIT_S) if due else MIN_WAIT_S
-            due = False
-            continue
-        wait, due, worked_at = MIN_WAIT_S, True, clock()
-        job.stop_at(stop)
-        outcome, job = run(job, beating, lease, follow, clock)
-        report(outcome)
-        if conn.broken or conn.closed:
-            raise ConnectionFailed("the connection was lost", hint="Is the server running?")
-        for name, value in settings.items():
-            if getattr(conn, name) != value:
-                setattr(conn, name, value)
-    if job is not None:  # it was started as stop was being set
-        with suppress(Returned), running(job, beating, lease):
-            raise Returned
+                if due:
+                    stop.wait(wait)
+                wait = min(wait * 2, MAX_WAIT_S) if due else MIN_WAIT_S
+                due = False
+                continue
+            wait, due, worked_at = MIN_WAIT_S, True, clock()
+            at_work, job = job, None
+            at_work.stop_at(stop)
+            outcome, job = run(at_work, beating, lease, follow, clock)
+            report(outcome)
+            if conn.broken or conn.closed:
+                raise ConnectionFailed("the connection was lost", hint="Is the server running?")
+            for name, value in settings.items():
+                if getattr(conn, name) != value:
+                    setattr(conn, name, value)
+    finally:
+        if job is not None and not conn.closed:  # it was started as the worker was to end
+            with suppress(Returned, PublishError), running(job, beating, lease):
+                raise Returned
     if presence is not None:
         presence.end(conn)
 
