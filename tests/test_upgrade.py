@@ -130,6 +130,13 @@ class Release:
         assert text.count(old) == 1, path
         file.write_text(text.replace(old, new))
 
+    def halt_after(self, path: str) -> Callable[[], object]:
+        """The migration waits there for advisory lock (7), until what is returned is called."""
+        file = self.folder / path
+        text = file.read_text()
+        file.write_text(text + "\nset local lock_timeout = 0;\nselect pg_advisory_xact_lock(7);\n")
+        return lambda: file.write_text(text)
+
     def command(self, url: str, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "pgpublish", "--database-url", url, *arguments],
@@ -396,11 +403,7 @@ def test_killed_at_every_step_beside_old_workers(old: str, release: Release, fre
     and after it."""
     with session(old) as holder, session(old) as conn, Beside(old) as beside:
         for step in STEPS:
-            file = release.folder / step
-            text = file.read_text()
-            file.write_text(
-                text + "\nset local lock_timeout = 0;\nselect pg_advisory_xact_lock(7);\n"
-            )
+            repair = release.halt_after(step)
             holder.execute("select pg_advisory_lock(7)")
             process = release.command(old, "migrate")
             waiting = until(lambda: blocked(conn, holder))
@@ -409,7 +412,7 @@ def test_killed_at_every_step_beside_old_workers(old: str, release: Release, fre
             beside.goes_on(conn) if step.startswith("sql/") else None
             conn.execute("select pg_terminate_backend(%s, 10000)", [waiting])
             holder.execute("select pg_advisory_unlock(7)")
-            file.write_text(text)
+            repair()
             beside.goes_on(conn)
         release.migrate(old)
         beside.goes_on(conn)
@@ -430,12 +433,8 @@ def blocked(conn: Connection, holder: Connection) -> int | None:
 def test_the_server_killed_in_the_middle(server_kind: str, release: Release, fresh: Any) -> None:
     with running_cluster(server_kind) as own:
         url = filled(own.url())
-        file = release.folder / "sql/drain/publish_drain.sql"
-        text = file.read_text()
+        repair = release.halt_after("sql/drain/publish_drain.sql")
         with session(url) as holder, session(url) as conn:
-            file.write_text(
-                text + "\nset local lock_timeout = 0;\nselect pg_advisory_xact_lock(7);\n"
-            )
             holder.execute("select pg_advisory_lock(7)")
             process = release.command(url, "migrate")
             until(lambda: blocked(conn, holder))
@@ -444,7 +443,7 @@ def test_the_server_killed_in_the_middle(server_kind: str, release: Release, fre
         _, wrong = process.communicate(timeout=60)
         assert process.returncode not in (0, None), wrong
         assert "Traceback" not in wrong
-        file.write_text(text)
+        repair()
         own.start()
         with session(url) as conn:
             assert rows(conn) == before
