@@ -721,6 +721,13 @@ MUTANTS = [
         "tests/drain/test_delayed.py",
     ),
     Mutant(
+        "a drain waits for a switch that is left open",
+        "sql/drain/put_off.sql",
+        "or m.deferred_id = any (array(select r.deferred_id from free r)) as is_free",
+        "or true as is_free",
+        "tests/operate/test_switch.py",
+    ),
+    Mutant(
         "two payloads for the same time, put off: the earlier stays",
         "sql/drain/put_off.sql",
         "where excluded.payload_no >= d.payload_no",

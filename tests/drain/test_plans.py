@@ -30,6 +30,7 @@ select publish_define('item', 'item_feed'), publish_capture('item', 'item'),
        publish_capture('item', 'part', lookup => 'select id from item where part_id = any ($1)');
 select publish_define('pair', 'pair_feed', '{a,b}'), publish_capture('pair', 'pair');
 select publish_define('event', retention => '30 days');
+select publish_define('quiet'), publish_set('publishing', 'off', 'quiet');
 insert into part select n, 'old' from generate_series(1, 10) n;
 insert into item select n, n % 9 + 2, 1 from generate_series(1, 99) n;
 insert into item values (100, 1, 1);
@@ -70,6 +71,8 @@ select now() + interval '1 hour' + random() * interval '1 day',
        case when s.sqlstate is null then '1'::jsonb end, s.sqlstate
   from (values (null, 1000000), ('22012', 2000000), ('57014', 3000000)) s (sqlstate, first)
  cross join generate_series(1, {ROWS}) n;
+insert into publish.deferred (due_at, reason, kind, source_id, payload)
+select 'infinity', 'off', 'quiet', n::text, '1' from generate_series(1001, {ROWS}) n;
 insert into publish.walk (kind, reason, due_at)
 select 'event', 'asked for', now() + interval '1 hour' from generate_series(1, {ROWS}) n;
 insert into publish.floor (kind, floor, pruned)
@@ -110,6 +113,10 @@ CALLS = {
     "80 payloads": Call(
         "select publish_enqueue('event', n::text, to_jsonb(random())) from generate_series(10, 89) n",
         DRAIN, 80,
+    ),
+    "a payload of a kind that is off": Call("select publish_enqueue('quiet', '7', '1')", DRAIN, 1),
+    "80 payloads of it": Call(
+        "select publish_enqueue('quiet', n::text, '1') from generate_series(10, 89) n", DRAIN, 80
     ),
     "a lookup": Call("update part set name = name || 'x' where id = 1", DRAIN, 1),
     "a scheduled payload": Call(

@@ -106,6 +106,43 @@ def test_marks_put_off_by_a_drain_that_did_not_see_the_switch_are_found_by_maint
     assert feed(db, "note") == {"1": 2, "2": 2}
 
 
+def test_a_switch_that_is_left_open_stops_no_drain(db, connect):
+    switch(db, "off", "note")
+    write(db)
+    drain_all(db)
+    admin = connect(autocommit=False)
+    switch(admin, "on", "note")
+    enqueue(db, "note", "1", "3")
+    db.execute("update article set title = 'c'")
+    db.execute("set lock_timeout = '1s'")
+    drain_all(db)
+    assert [row["title"] for row in feed(db, "article").values()] == ["c"]
+    admin.commit()
+    db.execute("update publish.deferred set due_at = now() where reason = 'locked'")
+    drain_all(db)
+    assert feed(db, "note") == {"1": 3, "2": 2}
+    assert one(db, "select count(*) from publish.deferred") == 0
+
+
+def test_what_was_written_while_a_switch_was_open_is_put_off_if_that_is_undone(db, connect):
+    switch(db, "off", "note")
+    write(db)
+    drain_all(db)
+    admin = connect(autocommit=False)
+    switch(admin, "on", "note")
+    enqueue(db, "note", "1", "3")
+    db.execute("set lock_timeout = '1s'")
+    drain_all(db)
+    admin.rollback()
+    db.execute("update publish.deferred set due_at = now() where reason = 'locked'")
+    drain_all(db)
+    assert feed(db, "note") == {"1": 1}
+    assert one(db, "select count(*) from publish.deferred where reason = 'off'") == 2
+    switch(db, "on", "note")
+    drain_all(db)
+    assert feed(db, "note") == {"1": 3, "2": 2}
+
+
 def test_marks_that_wait_for_a_time_or_failed_stay_while_their_kind_is_off(db):
     db.execute("select publish_define('picky', validator => null)")
     enqueue(db, "note", "later", "1", available_at="2000-01-01")
