@@ -728,6 +728,13 @@ MUTANTS = [
         "tests/operate/test_switch.py",
     ),
     Mutant(
+        "a walk waits for a switch that is left open",
+        "sql/walk/next_walk.sql",
+        " and w.due_at < 'infinity'",
+        "",
+        "tests/operate/test_switch.py",
+    ),
+    Mutant(
         "two payloads for the same time, put off: the earlier stays",
         "sql/drain/put_off.sql",
         "where excluded.payload_no >= d.payload_no",

@@ -21,7 +21,10 @@ begin
       delete from publish.walk w where w.walk_id = v_walk.walk_id;
       continue;
     elsif v_kind.settings ->> 'publishing' = 'off' then
-      update publish.walk w set due_at = 'infinity' where w.kind = v_walk.kind;
+      -- Those that are put off already may be locked: publish_set wakes them.
+      update publish.walk w
+         set due_at = 'infinity'
+       where w.kind = v_walk.kind and w.due_at < 'infinity';
       continue;
     end if;
     if publish.try_hold(relation => v_kind.view,

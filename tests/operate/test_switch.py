@@ -143,6 +143,23 @@ def test_what_was_written_while_a_switch_was_open_is_put_off_if_that_is_undone(d
     assert feed(db, "note") == {"1": 3, "2": 2}
 
 
+def test_a_walk_beside_a_switch_that_is_left_open_stops_no_drain(db, connect):
+    switch(db, "off", "article")
+    db.execute("select publish_walk('article')")
+    drain_all(db)
+    admin = connect(autocommit=False)
+    switch(admin, "on", "article")
+    db.execute("select publish_walk('article')")
+    enqueue(db, "note", "1", "2")
+    db.execute("set lock_timeout = '1s'")
+    drain_all(db)
+    assert feed(db, "note") == {"1": 2}
+    admin.rollback()
+    switch(db, "on", "article")
+    drain_all(db)
+    assert one(db, "select count(*) from publish.walk") == 0
+
+
 def test_marks_that_wait_for_a_time_or_failed_stay_while_their_kind_is_off(db):
     db.execute("select publish_define('picky', validator => null)")
     enqueue(db, "note", "later", "1", available_at="2000-01-01")
