@@ -1,6 +1,7 @@
 """Two sessions on one subscription: leases, fencing tokens, locks, and lanes that change."""
 
 import random
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -215,6 +216,32 @@ def test_a_lease_is_extended_whoever_leaves_a_transaction_open(
         assert until_ > batch[0].lease_until
     admin.rollback()
     assert one(db, "select publish_extend(%s)", batch[0].token) > until_
+
+
+def test_maintenance_trims_what_no_open_transaction_removes(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 4)
+    for name in ("s", "t"):
+        subscribe(db, name)
+        for _ in range(2):
+            settle(db, claim(db, name, limit=2))
+    db.execute("update publish.setting set value = '0' where name = 'delivery_log_rows'")
+    db.execute("update publish.batch set claimed_at = '2000-01-01'")
+    db.execute("update publish.delivered set at = '2000-01-01'")
+    rows: LiteralString = (
+        "select array[(select count(*) from publish.batch),"
+        " (select count(*) from publish.delivered)]"
+    )
+    before = one(db, rows)
+    admin = connect(autocommit=False)
+    admin.execute("select publish_unsubscribe('s')")
+    db.execute("set lock_timeout = '1s'")
+    db.execute("select publish_maintain()")
+    beside = one(db, rows)
+    admin.rollback()
+    db.execute("select publish_maintain()")
+    assert [before, beside, one(db, rows)] == [[6, 4], [4, 3], [2, 2]]
 
 
 def test_a_lane_that_is_gone_is_extended_for_nobody(db: Connection) -> None:
