@@ -278,6 +278,31 @@ def test_a_batch_that_cannot_be_settled_holds_its_thread_no_longer_than_a_lease(
             until(lambda: settled(db))
 
 
+def test_a_lane_that_was_locked_makes_no_batch_smaller(
+    db: Connection, url: str, connect: Connect
+) -> None:
+    notes(db, 1)
+    admin = connect(autocommit=False)
+    waiting: LiteralString = "select exists (select from pg_locks l where not l.granted)"
+
+    def lock(request: Request) -> int:
+        if admin.info.transaction_status == TransactionStatus.IDLE:
+            admin.execute("select publish_pause('s')")
+        return 200
+
+    with receiving(lock) as endpoint:
+        hook(db, endpoint)
+        with working(url, threads=1):
+            until(lambda: one(db, waiting))
+            until(lambda: not one(db, waiting))
+            admin.rollback()
+            admin.close()
+            until(lambda: settled(db))
+            notes(db, 50)
+            until(lambda: settled(db))
+    assert one(db, "select max(claimed) from publish.recent_batch") >= 40
+
+
 def test_gone_disables_and_resume_goes_on(db: Connection, url: str) -> None:
     notes(db, 5)
     answers = {"status": 410}
