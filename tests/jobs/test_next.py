@@ -15,9 +15,10 @@ from test_backlog import blocks
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection
-from pgpublish.errors import OutputClosed
+from pgpublish.errors import ConnectionFailed, OutputClosed
 from pgpublish.jobs import Outcome
 from pgpublish.jobs import worker as worker_room
+from pgpublish.presence import Presence
 from pgpublish.session import Session
 
 STATES: LiteralString = (
@@ -113,6 +114,23 @@ def test_what_was_started_when_the_worker_breaks_is_handed_back_uncounted(
 
     with pytest.raises(OutputClosed):
         work(9, after_first=breaks)
+    assert one(db, STATES) == "mail1 succeeded 0, mail2 pending 0"
+    assert one(db, "select count(*) from publish.job_error") == 0
+
+
+def test_what_was_started_when_the_connection_is_lost_is_handed_back_uncounted(
+    db: Connection, work: Callable[..., list[Outcome]]
+) -> None:
+    add(db, 2)
+
+    class Silent(Presence):
+        def beat(self, conn: Connection, doing: str) -> None:
+            if one(db, "select count(*) from publish.job where finished_at is not null"):
+                conn.close()
+                raise ConnectionFailed("nobody answers")
+
+    with pytest.raises(ConnectionFailed):
+        work(9, presence=Silent("jobs"))
     assert one(db, STATES) == "mail1 succeeded 0, mail2 pending 0"
     assert one(db, "select count(*) from publish.job_error") == 0
 

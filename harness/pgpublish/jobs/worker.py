@@ -159,7 +159,7 @@ def work(
                 if getattr(conn, name) != value:
                     setattr(conn, name, value)
     finally:
-        if job is not None and not conn.closed:  # it was started as the worker was to end
+        if job is not None:  # it was started as the worker was to end
             with suppress(Returned, PublishError), running(job, beating, lease):
                 raise Returned
     if presence is not None:
