@@ -1,7 +1,8 @@
 -- created_at comes before finished_at: only jobs that are old enough by it are looked at.
 -- One that recurs under its id never gets old, its errors do.
 -- One prunes at a time: errors go in one order and jobs, with the errors they have, in another. Who
--- finds another at it does not wait.
+-- finds another at it does not wait. By place, and without a join: a plan made while there were few
+-- jobs would read all of them, or all errors.
 create or replace function public.publish_job_prune(batch int default 10000) returns int
 language plpgsql
 security definer
@@ -19,27 +20,27 @@ begin
     return 0;
   end if;
   delete from publish.job_error e
-   where e.error_id in (
-     select o.error_id
+   where e.ctid = any (array(
+     select o.ctid
        from publish.job_error o
-       join publish.job j on j.id = o.id and j.status = 'succeeded'
       where o.at < v_before
+        and (select j.status from publish.job j where j.id = o.id) = 'succeeded'
       order by o.at
       limit publish_job_prune.batch
-        for update of o skip locked);
+        for update skip locked));
   delete from publish.job j
-   where j.id in (
-     select l.id
+   where j.ctid = any (array(
+     select l.place
        from unnest('{succeeded,ignored}'::text[]) as s (status)
       cross join lateral (
-        select f.id
+        select f.ctid as place
           from publish.job f
          where f.status = s.status and f.created_at < v_before and f.finished_at < v_before
          order by f.created_at
          limit publish_job_prune.batch
            for update skip locked
       ) l
-      limit publish_job_prune.batch);
+      limit publish_job_prune.batch));
   get diagnostics v_pruned = row_count;
   return v_pruned;
 end
