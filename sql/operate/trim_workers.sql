@@ -7,8 +7,8 @@ declare
   v_now timestamptz := clock_timestamp();
 begin
   delete from publish.worker_beat b
-   where (b.worker_id, b.beat_no) in (
-     select o.worker_id, o.beat_no
+   where b.ctid = any (array(
+     select o.ctid
        from publish.worker_beat o
       where o.at < v_now - interval '1 minute'
         and (o.at < v_now - interval '1 day'
@@ -16,7 +16,8 @@ begin
                           from publish.worker_beat n
                          where n.worker_id = o.worker_id and n.beat_no > o.beat_no))
       order by o.at
-      limit trim_workers.batch);
+      limit trim_workers.batch
+        for update skip locked));
   delete from publish.worker_start s
    where s.since < v_now - interval '1 day'
      and not exists (select from publish.worker_beat b where b.worker_id = s.worker_id);

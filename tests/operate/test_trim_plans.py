@@ -15,7 +15,8 @@ FEW = """
 alter table publish.job set (autovacuum_enabled = false);
 alter table publish.job_error set (autovacuum_enabled = false);
 alter table publish.parked set (autovacuum_enabled = false);
-vacuum analyze publish.job, publish.job_error, publish.parked;
+alter table publish.worker_beat set (autovacuum_enabled = false);
+vacuum analyze publish.job, publish.job_error, publish.parked, publish.worker_beat;
 """
 FILL = """
 set session_replication_role = replica;
@@ -27,9 +28,15 @@ insert into publish.parked (subscription_id, lane, pub_id, rev, attempts, class,
                             first_failed_at, last_failed_at)
 select s.subscription_id, 0, gen_random_uuid(), n, 1, 'rejected', 'x', now(), now()
   from publish.subscription s, generate_series({0}, {1}) n;
+insert into publish.worker_start (worker_id, name, kind)
+select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'w', 'drain'
+  from generate_series({0}, {1} / 50) n;
+insert into publish.worker_beat (worker_id, doing)
+select s.worker_id, 'draining' from publish.worker_start s, generate_series(1, 50);
 reset session_replication_role;
 """
 TRIM: dict[str, LiteralString] = {
+    "workers": "select publish.trim_workers(1000)",
     "jobs": "select publish_job_prune()",
     "a dead letter": "select publish_discard('s', (select p.pub_id from publish.parked p limit 1))",
 }
