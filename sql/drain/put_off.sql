@@ -7,15 +7,8 @@ as $$
     select distinct on (m.kind collate "C", m.source_id collate "C", m.lookup_id) m.*,
            o.deferred_id
       from unnest(put_off.marks) m
-      left join lateral (
-        select d.deferred_id
-          from publish.deferred d
-         where d.reason = 'off' and d.kind = m.kind
-           and d.source_id >= m.source_id and d.source_id <= m.source_id
-           and coalesce(d.lookup_id, 0) = coalesce(m.lookup_id, 0)
-         order by d.source_id, coalesce(d.lookup_id, 0)
-         limit 1
-      ) o on true
+      left join lateral publish.off_of(kind => m.kind, source_id => m.source_id,
+                                       lookup_id => m.lookup_id) o on true
      where octet_length(m.source_id) between 1 and 2000
      order by m.kind collate "C", m.source_id collate "C", m.lookup_id,
               m.payload_no desc nulls last, m.seq desc

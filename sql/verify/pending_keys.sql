@@ -12,7 +12,8 @@ declare
   v_found text[] := array(
     select u.id
       from unnest(pending_keys.source_ids) as u (id)
-     cross join lateral publish.failed_of(kind => pending_keys.kind, source_id => u.id));
+     where exists (select from publish.failed_of(kind => pending_keys.kind, source_id => u.id))
+        or exists (select from publish.off_of(kind => pending_keys.kind, source_id => u.id)));
 begin
   if source_ids = '{}' then
     return;
@@ -23,7 +24,7 @@ begin
                           from publish.deferred d
                          where d.kind = pending_keys.kind and d.lookup_id is not null
                         offset 0) d -- the index of failures holds too many
-                 where d.reason = 'failed') then
+                 where d.reason in ('failed', 'off')) then
     v_left := 0;
   end if;
   for v_group in
@@ -54,5 +55,6 @@ exception when others then
 end
 $$;
 comment on function publish.pending_keys(text, text[]) is
-  'Which of these keys may differ now because they are still to be drained, or are quarantined.';
+  'Which of these keys may differ now because they are still to be drained, quarantined, or marked '
+  'while their kind is switched off.';
 revoke all on function publish.pending_keys(text, text[]) from public;

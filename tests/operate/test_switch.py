@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from helpers import ARTICLES, check_feed, drain, drain_all, enqueue, feed, one
+from marks import verify
 
 from pgpublish import cli
 
@@ -45,6 +46,35 @@ def test_off_as_a_whole_the_drain_says_so_and_takes_nothing(db):
     drain_all(db)
     assert feed(db, "note") == {"1": 2, "2": 2}
     assert [row["title"] for row in feed(db, "article").values()] == ["b"]
+
+
+def test_what_was_written_while_its_kind_is_off_is_pending_and_not_wrong(db):
+    switch(db, "off", "article")
+    write(db)
+    drain_all(db)
+    sums, found = verify(db)
+    assert (sums["pending"], found) == (2, {})
+
+
+def test_what_a_lookup_may_find_once_its_kind_is_on_is_pending_and_not_wrong(db):
+    db.execute(
+        "create table place (author_id int);"
+        "select publish_capture('article', 'place', key => 'author_id',"
+        "                       lookup => 'select id from article where author_id = any ($1)')"
+    )
+    drain_all(db)
+    switch(db, "off", "article")
+    db.execute(
+        "insert into place values (5);"
+        "set session_replication_role = replica; update article set title = 'b' where id = 1;"
+        "reset session_replication_role"
+    )
+    drain_all(db)
+    sums, found = verify(db)
+    assert (sums["pending"] > 0, found) == (True, {})
+    switch(db, "on", "article")
+    drain_all(db)
+    assert verify(db)[1] == {"1": "stale"}
 
 
 @pytest.mark.parametrize("kind", ["note", "article"])
