@@ -735,6 +735,28 @@ MUTANTS = [
         "tests/operate/test_switch.py",
     ),
     Mutant(
+        "maintenance waits for an unsubscribe that is left open",
+        "sql/deliver/trim_delivery.sql",
+        "      order by o.token\n      limit trim_delivery.batch\n"
+        "        for update of o skip locked);",
+        "      order by o.token\n      limit trim_delivery.batch);",
+        "tests/deliver/test_lanes.py",
+    ),
+    Mutant(
+        "what was put off is wrong for verify",
+        "sql/verify/pending_keys.sql",
+        "        or exists (select from publish.off_of",
+        "        or false and exists (select from publish.off_of",
+        "tests/operate/test_switch.py",
+    ),
+    Mutant(
+        "a locked lane makes batches smaller",
+        "harness/pgpublish/deliver/sender.py",
+        " and error.sqlstate != LOCK_TIMEOUT",
+        "",
+        "tests/deliver/test_delivery_worker.py tests/deliver/test_lanes.py",
+    ),
+    Mutant(
         "two payloads for the same time, put off: the earlier stays",
         "sql/drain/put_off.sql",
         "where excluded.payload_no >= d.payload_no",
