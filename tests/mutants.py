@@ -816,7 +816,7 @@ MUTANTS = [
         "a job started as its worker stops stays with it",
         "harness/pgpublish/jobs/worker.py",
         "        if job is not None:  # it was started",
-        "        if False:",
+        "        if False:  # it was started",
         "tests/jobs/test_next.py",
     ),
     Mutant(
