@@ -221,13 +221,13 @@ def test_a_view_that_always_takes_half_of_the_timeout_is_not_asked_for_one_key_a
 ) -> None:
     db.execute(
         "create view constant as select i.id, s.slept::text"
-        "  from item i, (select pg_sleep(0.3) as slept) s;"
+        "  from item i, (select pg_sleep(0.5) as slept) s;"
         "select publish_define('item', 'constant');"
         "set session_replication_role = replica;"
         "insert into item select generate_series(1, 300); reset session_replication_role;"
         "select publish_enqueue('item', n::text) from generate_series(1, 300) n"
     )
-    cron = connect(options="-c statement_timeout=550ms")
+    cron = connect(options="-c statement_timeout=1000ms")
     calls = 0
     while drain(cron, 50).scanned:
         calls += 1
