@@ -32,10 +32,12 @@ smoke: .venv/dev
 	  timeout 240 $(BIN)/pytest -n 2 --server=$$PWD/$$bin $(SMOKE); \
 	done
 
-# The whole suite on each version that is supported; the other two are those of make test.
-test-all: test
-	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); for bin in $$bins; do \
-	  timeout 1800 $(BIN)/pytest -n 3 --server=$$PWD/$$bin; \
+# The whole suite on each version that is supported.
+test-all: lint
+	tests/install-servers
+	set -e; bins=$$(tests/install-versions .servers $(VERSIONS)); \
+	for server in $(SERVERS) $$(printf "$$PWD/%s " $$bins); do \
+	  timeout 1800 $(BIN)/pytest -n 3 --server=$$server; \
 	done
 
 mutants: .venv/dev

@@ -22,7 +22,7 @@ from pgpublish.errors import BY_SQLSTATE
 UNANSWERED = {
     "publish_schedule", "publish_unschedule", "publish_token_check", "publish_serve_operate",
 }  # fmt: skip
-CALLS = int(os.environ.get("FUZZ_CALLS", 10_000))
+CALLS = int(os.environ.get("FUZZ_CALLS", 5_000))
 SEED = int(os.environ.get("FUZZ_SEED", random.SystemRandom().randrange(10**6)))
 ROLES = ("publish_writer", "publish_reader", "publish_worker", "publish_admin", "fuzz_app")
 
