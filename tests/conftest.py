@@ -73,8 +73,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 ONCE = (
     "capture/test_property.py", "capture/test_writers.py", "deliver/", "feed/test_follow.py",
     "feed/test_sizes.py", "feed/test_sqlite_replica.py", "jobs/test_job_poison.py",
-    "jobs/test_work.py", "operate/test_pg_cron.py", "operate/test_prometheus.py", "plan/", "serve/",
-    "verify/test_verify_moments.py", "test_called_by_type.py", "test_cli.py", "test_config.py",
+    "jobs/test_work.py", "operate/test_doctor.py", "operate/test_pg_cron.py",
+    "operate/test_prometheus.py", "plan/", "serve/", "verify/test_verify_moments.py",
+    "test_called_by_type.py", "test_cli.py", "test_config.py",
     "test_conninfo.py", "test_docs.py", "test_exact.py", "test_fuzz.py", "test_help.py",
     "test_mutants.py", "test_pg_prove.py", "test_terminal.py", "test_upgrade.py",
 )  # fmt: skip
