@@ -120,6 +120,13 @@ def one(conn: Connection, query: LiteralString, *arguments: Any) -> Any:
     return row[0]
 
 
+def blocks(conn: Connection, query: str) -> int:
+    """Blocks that the query touches, and all that its functions ask."""
+    plan = one(conn, f"explain (analyze, buffers, format json) {query}")[0]["Plan"]  # type: ignore[arg-type]
+    touched: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return touched
+
+
 def drain(conn: Connection, batch: int = 500) -> Any:
     with conn.cursor(row_factory=namedtuple_row) as cursor:
         return cursor.execute("select * from publish_drain(%s)", [batch]).fetchone()

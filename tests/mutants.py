@@ -752,8 +752,8 @@ MUTANTS = [
     Mutant(
         "a locked lane makes batches smaller",
         "harness/pgpublish/deliver/sender.py",
-        " and error.sqlstate != LOCK_TIMEOUT",
-        "",
+        "if error.sqlstate == QUERY_CANCELED and not over:",
+        "if timed_out(error):",
         "tests/deliver/test_delivery_worker.py tests/deliver/test_lanes.py",
     ),
     Mutant(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import Connect, Connection
 from delivery import subscribe
-from helpers import one
+from helpers import blocks, one
 
 GROWN = 60_000
 BATCH = 500
@@ -52,13 +52,6 @@ def fill(db: Connection, count: int) -> None:
         "  from head h, generate_series(1, %(count)s) i",
         {"count": count},
     )
-
-
-def blocks(conn: Connection, query: str) -> int:
-    """Blocks that the query touches, and all that its functions ask."""
-    plan = one(conn, f"explain (analyze, buffers, format json) {query}")[0]["Plan"]  # type: ignore[arg-type]
-    touched: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return touched
 
 
 def failed(db: Connection, token: int, kind: str | None) -> str:

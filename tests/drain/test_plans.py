@@ -10,7 +10,7 @@ from typing import Any, LiteralString, NamedTuple
 
 import pytest
 from conftest import Connect, Connection
-from helpers import drain, one
+from helpers import blocks, drain, one
 
 ROWS = 100_000
 GROWN = 60_000
@@ -207,14 +207,6 @@ def db(db: Connection) -> Connection:
 def settle(db: Connection) -> None:
     while drain(db).scanned:
         pass
-
-
-def blocks(conn: Connection, query: LiteralString) -> int:
-    """Blocks that the query touches, and all that its functions ask."""
-    explained = f"explain (analyze, buffers, format json) {query}"
-    plan = one(conn, explained)[0]["Plan"]  # type: ignore[arg-type]
-    touched: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return touched
 
 
 def catalog(db: Connection, session: Connection) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import LiteralString
 
 import pytest
 from conftest import Connect, Connection
-from helpers import one
+from helpers import blocks, one
 
 LATER = """
 select count(publish_job_add('f' || n, 'mail', priority => n % 21,
@@ -30,12 +30,6 @@ START: dict[str, LiteralString] = {
     "three kinds": "select count(*) from publish_job_start(kinds => '{mail,rare,never}')",
     "limited": "select count(*) from publish_job_start(kinds => '{mail,k7}')",
 }
-
-
-def blocks(conn: Connection, query: LiteralString) -> int:
-    plan = one(conn, f"explain (analyze, buffers, format json) {query}")[0]["Plan"]  # type: ignore[arg-type]
-    touched: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return touched
 
 
 def one_start(db: Connection, session: Connection, query: LiteralString) -> tuple[int, int]:

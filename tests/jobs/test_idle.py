@@ -7,8 +7,8 @@ from typing import LiteralString
 
 import pytest
 from conftest import Connect, Connection
-from helpers import begin, one, until
-from test_backlog import LATER, blocks
+from helpers import begin, blocks, one, until
+from test_backlog import LATER
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection

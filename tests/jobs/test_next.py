@@ -10,8 +10,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from conftest import Connect, Connection
-from helpers import LOCKS, one
-from test_backlog import blocks
+from helpers import LOCKS, blocks, one
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection

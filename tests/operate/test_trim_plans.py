@@ -7,7 +7,7 @@ from typing import LiteralString
 
 import pytest
 from conftest import Connect, Connection
-from helpers import one
+from helpers import blocks
 
 MOST = 2000  # blocks; what is removed in each of these tests is nothing, or one row
 
@@ -40,12 +40,6 @@ TRIM: dict[str, LiteralString] = {
     "jobs": "select publish_job_prune()",
     "a dead letter": "select publish_discard('s', (select p.pub_id from publish.parked p limit 1))",
 }
-
-
-def blocks(conn: Connection, query: LiteralString) -> int:
-    plan = one(conn, f"explain (analyze, buffers, format json) {query}")[0]["Plan"]  # type: ignore[arg-type]
-    touched: int = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
-    return touched
 
 
 @pytest.mark.parametrize("query", TRIM.values(), ids=TRIM.keys())

@@ -11,7 +11,7 @@ from pgpublish.database import Connection, session_is_over
 from pgpublish.deliver import calls
 from pgpublish.deliver.open_sinks import OpenSinks
 from pgpublish.deliver.shared import WAKE_S, Claimed, Delivered, Shared
-from pgpublish.drain import LOCK_TIMEOUT, retryable, timed_out
+from pgpublish.drain import QUERY_CANCELED, retryable, timed_out
 from pgpublish.errors import OutputClosed, PublishError, StaleToken
 from pgpublish.retry import Backoff
 from pgpublish.sinks import Failure, Options, Sink
@@ -168,7 +168,7 @@ class Sender:
             except PublishError as error:
                 over = session_is_over(error)
                 delay = backoff.next()
-                if timed_out(error) and error.sqlstate != LOCK_TIMEOUT:  # that is the lane's lock
+                if error.sqlstate == QUERY_CANCELED and not over:  # a lock is the lane's
                     shared.pacing.timed_out(claimed.name, len(claimed.messages))
                 if over:
                     self._drop_session()
