@@ -234,6 +234,29 @@ def test_wrong_usage_exits_2(run: Callable[..., Result]) -> None:
     assert run("--embedded", "status").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["define", "x", "--retention", "7"], ["subscribe", "s", "stdout", "--lease", " 90 "],
+        ["subscribe", "s", "stdout", "--give-up-after", "-1.5"], ["doctor", "--old", "15"],
+        ["cron", "install", "--every", ".5"],
+    ],
+)  # fmt: skip
+def test_a_time_without_its_unit_is_not_taken_for_seconds(
+    run: Callable[..., Result], arguments: list[str]
+) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "has no unit; pass one, as in '7 days'" in result.stderr
+
+
+def test_nothing_and_hours_with_minutes_need_no_unit(
+    run: Callable[..., Result], things: Connection
+) -> None:
+    assert run("subscribe", "s", "stdout", "--backoff-max", "1:30").exit_code == 0
+    assert run("doctor", "--old", "0").exit_code != 2
+
+
 def test_drain_once_exits_5_while_another_session_drains(
     run: Callable[..., Result], things: Connection, connect: Connect
 ) -> None:

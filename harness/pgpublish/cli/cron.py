@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from pgpublish.cli.console import Database, done, json_option, with_connection
+from pgpublish.cli.durations import Interval
 from pgpublish.cli.tables import show_rows
 from pgpublish.database import Connection, connect, tuples
 from pgpublish.errors import DatabaseError
@@ -26,6 +27,7 @@ def cron() -> None:
 @cron.command()
 @click.option(
     "--every",
+    type=Interval(),
     default="1 minute",
     show_default=True,
     help="Or seconds, as in '2 seconds', from pg_cron 1.5.",

@@ -8,6 +8,7 @@ import click
 
 from pgpublish import exact
 from pgpublish.cli.console import done, json_option, with_connection
+from pgpublish.cli.durations import Interval
 from pgpublish.database import Connection, call
 from pgpublish.errors import BadArgument
 
@@ -30,7 +31,7 @@ def split(text: str | None) -> list[str] | None:
 @click.option("--validator", metavar="FUNCTION", help="Returns boolean, as in check_note(jsonb).")
 @click.option(
     "--retention",
-    metavar="INTERVAL",
+    type=Interval(),
     help="How long a key is kept after its last change, as in '30 days'; with a VIEW, a deletion.",
 )
 @click.option(

@@ -8,6 +8,7 @@ import click
 
 from pgpublish.cli.console import json_option, with_connection
 from pgpublish.cli.cron import in_option, run
+from pgpublish.cli.durations import Interval
 from pgpublish.database import Connection, call
 from pgpublish.doctor import cron_findings, doctor
 from pgpublish.errors import Differs
@@ -17,7 +18,7 @@ from pgpublish.terminal import printable, say, say_json
 @click.command("doctor")
 @click.option(
     "--old",
-    metavar="INTERVAL",
+    type=Interval(),
     default="15 minutes",
     show_default=True,
     help="What waits or lasts for so long is wrong.",

@@ -12,8 +12,8 @@ import click
 
 from pgpublish import __version__, operate
 from pgpublish.cli.console import json_option, stop_on_signals, with_connection
+from pgpublish.cli.durations import Seconds
 from pgpublish.cli.progress import progress
-from pgpublish.cli.seconds import Seconds
 from pgpublish.cli.tables import plain, terminal_width
 from pgpublish.database import Connection
 from pgpublish.errors import Differs

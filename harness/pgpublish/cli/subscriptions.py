@@ -12,6 +12,7 @@ import click
 
 from pgpublish import sinks
 from pgpublish.cli.console import done, json_option, log, with_connection
+from pgpublish.cli.durations import Interval
 from pgpublish.cli.tables import short, show_rows
 from pgpublish.database import Connection, call, rows
 from pgpublish.deliver import register_sink
@@ -120,11 +121,11 @@ def _option(text: str) -> tuple[str, Any]:
 @click.option("--lanes", type=int, help="Parts delivered at the same time.  [default: 1]")
 @click.option("--max-attempts", type=int, help="Failures that make a dead letter.  [default: 15]")
 @click.option(
-    "--backoff-min", metavar="INTERVAL", help="Upper limit of the first wait.  [default: 1 s]"
+    "--backoff-min", type=Interval(), help="Upper limit of the first wait.  [default: 1 s]"
 )
-@click.option("--backoff-max", metavar="INTERVAL", help="Upper limit of any wait.  [default: 1 h]")
+@click.option("--backoff-max", type=Interval(), help="Upper limit of any wait.  [default: 1 h]")
 @click.option(
-    "--lease", metavar="INTERVAL", help="When a silent worker is given up.  [default: 1 min]"
+    "--lease", type=Interval(), help="When a silent worker is given up.  [default: 1 min]"
 )
 @click.option("--rate", type=float, help="Changes a second, at most.  [default: no limit]")
 @click.option("--filter", metavar="SQL", help="Only changes whose payload is so; '' is all.")
@@ -135,7 +136,7 @@ def _option(text: str) -> tuple[str, Any]:
 )
 @click.option(
     "--give-up-after",
-    metavar="INTERVAL",
+    type=Interval(),
     help="A change that fails for so long is a dead letter.  [default: 7 days]",
 )
 @json_option

@@ -8,7 +8,7 @@ import click
 
 from pgpublish import operate
 from pgpublish.cli.console import Database, reconnect, stop_on_signals
-from pgpublish.cli.seconds import Seconds
+from pgpublish.cli.durations import Seconds
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument, MissingPart
 from pgpublish.terminal import live_screen

@@ -10,8 +10,8 @@ import click
 
 from pgpublish import jobs as room
 from pgpublish.cli.console import Database, json_option, reconnect, stop_on_signals
+from pgpublish.cli.durations import Seconds
 from pgpublish.cli.progress import last_error, progress
-from pgpublish.cli.seconds import Seconds
 from pgpublish.cli.tables import plain, show_rows
 from pgpublish.database import Connection
 from pgpublish.terminal import clear, json_line, printable, say

@@ -17,7 +17,7 @@ from pgpublish import jobs as room
 from pgpublish import migrate
 from pgpublish.cli import processes
 from pgpublish.cli.console import Database, done, json_option, log, reconnect, stop_on_signals
-from pgpublish.cli.seconds import Seconds
+from pgpublish.cli.durations import Seconds
 from pgpublish.cli.tables import plain
 from pgpublish.database import Connection
 from pgpublish.errors import BadArgument
