@@ -654,3 +654,15 @@ def test_what_came_before_in_the_same_message_is_no_time_of_the_drain(
     for _ in range(4):
         cron.execute("select pg_sleep(0.3); select pg_sleep(0.3); select publish_drain(500)")
     assert len(feed(db, "other")) == 1000
+
+
+def test_a_call_that_began_late_takes_its_timeout_for_no_cancel(
+    db: Connection, cron: Connection
+) -> None:
+    """As on a loaded server: the timer runs before the drain looks at the clock."""
+    db.execute("insert into item values (1); insert into other values (1)")
+    close(db, 1)
+    late = "select d.* from pg_sleep(0.06) s, publish_drain(case when s::text = '' then 500 end) d"
+    for _ in range(3):
+        cron.execute(late)
+    assert set(feed(db, "other")) == {"1"}
