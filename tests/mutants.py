@@ -738,8 +738,8 @@ MUTANTS = [
         "maintenance waits for an unsubscribe that is left open",
         "sql/deliver/trim_delivery.sql",
         "      order by o.token\n      limit trim_delivery.batch\n"
-        "        for update of o skip locked);",
-        "      order by o.token\n      limit trim_delivery.batch);",
+        "        for update of o skip locked));",
+        "      order by o.token\n      limit trim_delivery.batch));",
         "tests/deliver/test_lanes.py",
     ),
     Mutant(
@@ -873,14 +873,14 @@ MUTANTS = [
     Mutant(
         "a worker prunes with a job in its hands",
         "harness/pgpublish/jobs/worker.py",
-        "stop.is_set() or clock() >= prune_at else",
+        "stop.is_set() or clock() >= between.prune_at else",
         "stop.is_set() else",
         "tests/jobs/test_next.py",
     ),
     Mutant(
         "a worker that cannot prune does no jobs",
         "harness/pgpublish/jobs/worker.py",
-        "                prune_at = clock() + PRUNE_EVERY_S  # also if it fails: jobs go on\n",
+        "        self.prune_at = self._clock() + PRUNE_EVERY_S  # also if it fails: jobs go on\n",
         "",
         "tests/jobs/test_next.py",
     ),

@@ -1,3 +1,4 @@
+-- The range and the order leave one plan, as in publish.newest.
 create or replace function publish.last_error(
   subscription_id int,
   out class text,
@@ -11,8 +12,9 @@ begin
   select b.error_class, b.error, b.settled_at
     into last_error.class, last_error.message, last_error.at
     from publish.batch b
-   where b.subscription_id = last_error.subscription_id and b.error_class is not null
-   order by b.token desc
+   where b.subscription_id >= last_error.subscription_id
+     and b.subscription_id <= last_error.subscription_id and b.error_class is not null
+   order by b.subscription_id, b.token desc
    limit 1;
   if not found then -- the log is trimmed
     select k.class, k.message, k.last_failed_at

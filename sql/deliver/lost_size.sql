@@ -1,3 +1,4 @@
+-- The range and the order leave one plan, as in publish.newest.
 create or replace function publish.lost_size(state publish.state) returns int
 language plpgsql
 stable
@@ -13,9 +14,9 @@ begin
         select b.token, b.settled_at, b.claimed
           from publish.batch b
          where b.subscription_id = (lost_size.state).subscription_id
-           and b.lane = (lost_size.state).lane
+           and b.lane >= (lost_size.state).lane and b.lane <= (lost_size.state).lane
            and b.claimed > 0
-         order by b.token desc
+         order by b.lane, b.token desc
          limit 2
       ) n);
 end

@@ -10,13 +10,13 @@ declare
 begin
   for v_pass in 1 .. 100 loop  -- consumers accept as fast as they like
     delete from publish.accepted a
-     where a.ctid in (
+     where a.ctid = any (array(
        select x.ctid
          from publish.accepted x
         where x.expires_at <= v_now
         order by x.expires_at
         limit trim_inbox.batch
-          for update skip locked);
+          for update skip locked));
     get diagnostics v_forgotten = row_count;
     v_all := v_all + v_forgotten;
     exit when v_forgotten < trim_inbox.batch;

@@ -40,8 +40,8 @@ begin
                       v_job.max_attempts,
                       coalesce((select format('%s: %s', e.error, left(e.message, 200))
                                   from publish.job_error e
-                                 where e.id = v_job.id
-                                 order by e.error_id desc
+                                 where e.id >= v_job.id and e.id <= v_job.id
+                                 order by e.id desc, e.error_id desc
                                  limit 1), 'none')),
       hint = 'Remove the cause, then: publish_job_retry(id).';
   end if;

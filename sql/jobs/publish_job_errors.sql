@@ -28,8 +28,8 @@ begin
   return query
     select e.attempt, e.at, e.error, e.message, e.traceback, e.worker
       from publish.job_error e
-     where e.id = publish_job_errors.id
-     order by e.error_id desc
+     where e.id >= publish_job_errors.id and e.id <= publish_job_errors.id
+     order by e.id desc, e.error_id desc
      limit publish_job_errors.batch;
 end
 $$;

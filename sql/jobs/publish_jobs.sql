@@ -69,8 +69,8 @@ begin
       left join lateral (
         select r.error, r.message
           from publish.job_error r
-         where r.id = j.id
-         order by r.error_id desc
+         where r.id >= j.id and r.id <= j.id
+         order by r.id desc, r.error_id desc
          limit 1
       ) e on true
      order by case when publish_jobs.oldest_first then j.created_at end,

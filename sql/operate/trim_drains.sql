@@ -8,14 +8,14 @@ declare
   v_trimmed int;
 begin
   delete from publish.drain d
-   where d.drain_id in (
+   where d.drain_id = any (array(
      select l.drain_id
        from (select l.drain_id, l.at
                from publish.drain l
               where l.drain_id <= (select max(m.drain_id) - v_rows from publish.drain m)
               order by l.drain_id
               limit trim_drains.batch) l
-      where l.at < v_before);
+      where l.at < v_before));
   get diagnostics v_trimmed = row_count;
   delete from publish.drain_sample s where s.at < clock_timestamp() - s.keep;
   return v_trimmed;

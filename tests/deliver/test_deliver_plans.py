@@ -137,3 +137,37 @@ def test_256_idle_lanes_cost_a_claim_a_few_blocks_each(db: Connection, connect: 
         session.execute("select publish_settle(%s)", [token])
     assert blocks(session, "select * from publish_claim('s', 'w')") < 256 * 12
     assert blocks(session, "select * from publish.deliverable()") < 256 * 12
+
+
+def test_a_quiet_lane_is_not_looked_for_in_the_log_of_a_busy_one(
+    db: Connection, connect: Connect
+) -> None:
+    """Statistics say that nearly each batch is of the lane that is asked for."""
+    subscribe(db, "quiet")
+    subscribe(db, "busy")
+    fill(db, 10)
+    failing = connect()
+    failing.execute("select * from publish_claim('quiet', 'w', 1)")
+    token = one(db, "select token from publish.batch where settled_at is null")
+    failing.execute("select publish_settle(%s, %s)", [token, failed(db, token, "rejected")])
+    db.execute(
+        "insert into publish.batch (subscription_id, lane, worker, cursor, cursor_to, retried_to,"
+        "  retry_to, claimed, error_class, error, settled_at)"
+        " select s.subscription_id, 0, 'w', 0, 0, 'epoch', 'epoch', 1, 'busy', 'no', now()"
+        "   from publish.subscription s, generate_series(1, 20000) n where s.name = 'busy'"
+    )
+    analyzed(db)
+    session = connect()
+    queries = (
+        "select * from publish_claim('quiet', 'w')",
+        "select * from publish.deliverable()",
+        "select * from publish.lane_state where subscription = 'quiet'",
+        "select * from publish_subscriptions()",
+        "select * from publish.last_error(1)",
+        "select publish.lost_size(row(1, 0, 1, true, 'w', '-infinity', 0, '-infinity', 'fresh',"
+        " 0, null, 0, null, null)::publish.state)",
+    )
+    for query in queries:
+        blocks(session, query.replace("quiet", "busy"))
+    touched = {query: blocks(session, query) for query in queries}
+    assert {query: count for query, count in touched.items() if count > 100} == {}

@@ -118,37 +118,27 @@ def work(
         conn.prepare_threshold = None  # a session is not ours to keep
     settings = {name: getattr(conn, name) for name in SETTINGS}
     following = (list(kinds), worker, lease)
-    wait, due, worked_at, prune_at = MIN_WAIT_S, True, clock(), clock()
+    between = Between(conn, following, pooled, clock)
     job: Job | None = None
 
     def follow() -> Following | None:
-        return None if stop.is_set() or clock() >= prune_at else following
+        return None if stop.is_set() or clock() >= between.prune_at else following
 
     try:
         while not stop.is_set():
-            try:
-                if job is None and clock() >= prune_at:
-                    prune_at = clock() + PRUNE_EVERY_S  # also if it fails: jobs go on
-                    pruned = transact(conn, "select public.publish_job_prune(%s::int)", PRUNE)
-                    if pruned == (PRUNE,):
-                        prune_at = clock()
-                if presence is not None:
-                    presence.beat(conn, "waiting for jobs")
-                if job is None:
-                    due = due or pooled or awaited(conn, kinds, clock() - worked_at)
-                    job = take(conn, None, *following)  # if none is due, one may be lost
-            except PublishError as error:
-                if job is not None or not retryable(error):
-                    raise
-                warn(f"between jobs: {error.message}")
-                due = True
+            if presence is not None:
+                presence.beat(conn, "waiting for jobs")
             if job is None:
-                if due:
-                    stop.wait(wait)
-                wait = min(wait * 2, MAX_WAIT_S) if due else MIN_WAIT_S
-                due = False
+                try:
+                    job = between.next_job()
+                except PublishError as error:
+                    if not retryable(error):
+                        raise
+                    warn(f"between jobs: {error.message}")
+            if job is None:
+                stop.wait(between.rest())
                 continue
-            wait, due, worked_at = MIN_WAIT_S, True, clock()
+            between.worked()
             at_work, job = job, None
             at_work.stop_at(stop)
             outcome, job = run(at_work, beating, lease, follow, clock)
@@ -164,6 +154,53 @@ def work(
                 raise Returned
     if presence is not None:
         presence.end(conn)
+
+
+class Between:
+    """What a worker does while it has no job: prunes, looks for the next one, rests."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        following: Following,
+        pooled: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._conn = conn
+        self._following = following
+        self._pooled = pooled
+        self._clock = clock
+        self.prune_at = clock()
+        self.worked()
+
+    def worked(self) -> None:
+        """A job was there: the next one is looked for at once."""
+        self._rest_s = MIN_WAIT_S
+        self._due = True
+        self._worked_at = self._clock()
+
+    def next_job(self) -> Job | None:
+        """The next job, started. Raises what call raises; then one may be due."""
+        due, self._due = self._due, True
+        if self._clock() >= self.prune_at:
+            self._prune()
+        kinds, *_ = self._following
+        due = due or self._pooled or awaited(self._conn, kinds, self._clock() - self._worked_at)
+        job = take(self._conn, None, *self._following)  # if none is due, one may be lost
+        self._due = due
+        return job
+
+    def rest(self) -> float:
+        """The seconds to wait after next_job: none if that waited in the server."""
+        rest_s = self._rest_s if self._due else 0.0
+        self._rest_s = min(rest_s * 2, MAX_WAIT_S) or MIN_WAIT_S
+        self._due = False
+        return rest_s
+
+    def _prune(self) -> None:
+        self.prune_at = self._clock() + PRUNE_EVERY_S  # also if it fails: jobs go on
+        if transact(self._conn, "select public.publish_job_prune(%s::int)", PRUNE) == (PRUNE,):
+            self.prune_at = self._clock()
 
 
 def awaited(conn: Connection, kinds: Sequence[str], idle_s: float) -> bool:
