@@ -30,6 +30,7 @@ begin
              'lease of at most a day, from_rev 0 or more, and kinds ''{*}'' for all.';
   end if;
   if v_new.rate not between 0.001 and 1e9 or v_new.give_up_after <= interval '0'
+     or v_new.give_up_after > interval '1000 years'
      or v_new.on_reset not in ('resync', 'pause', 'continue') then
     raise exception 'a setting is out of its range' using
       errcode = 'PT400',

@@ -16,7 +16,13 @@ begin
   if v_state.part = 'control' or publish.lost_size(v_state) is distinct from 1 then
     return v_state;
   end if;
-  select b.* into v_batch from publish.batch b where b.token = v_state.token;
+  select b.* into v_batch
+    from publish.batch b
+   where b.token = v_state.token
+     for no key update skip locked;
+  if not found then
+    return v_state; -- an open publish_extend has it
+  end if;
   v_ask.part := 'fresh';
   v_ask.head := v_batch.cursor_to;
   select array_agg(row(c.pub_id, c.rev, 'lost', 'its worker was lost, and had nothing else', null)

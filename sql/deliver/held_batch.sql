@@ -7,6 +7,7 @@ declare
   v_batch publish.batch;
   v_newest bigint;
 begin
+  perform publish.check_read_committed('settling or extending a batch', 'the lane''s lock');
   select b.* into v_batch from publish.batch b where b.token = held_batch.token;
   select l.token into v_newest
     from publish.lane_now l

@@ -39,11 +39,18 @@ begin
           v_new.filter, v_new.on_reset, v_new.give_up_after, publish.newest_break(),
           case when save_subscription.from_rev = 0 then v_head end,
           case when save_subscription.from_rev = 0 then v_head else 0 end)
+  on conflict on constraint name_is_unique do nothing
   returning s.* into v_saved;
+  if not found then
+    raise exception 'another session has just made this subscription' using
+      errcode = 'PT423',
+      detail = format('subscription %L', v_new.name),
+      hint = 'Call publish_subscribe again: it changes what is given.';
+  end if;
   return v_saved;
 end
 $$;
 comment on function publish.save_subscription(publish.subscription, bigint) is
   'Stores the settings of a subscription, and returns it. A new one begins after from_rev. Errors: '
-  'PT410 that is above the head or pruned.';
+  'PT410 that is above the head or pruned, PT423 another session has just made it.';
 revoke all on function publish.save_subscription(publish.subscription, bigint) from public;

@@ -7,6 +7,7 @@ as $$
 declare
   v_held boolean;
   v_data jsonb;
+  v_lease interval;
 begin
   if end_job.data is not null then
     perform publish.check_job_data(end_job.id, end_job.data);
@@ -21,13 +22,15 @@ begin
          data = case when end_job.data is null then j.data else j.data || end_job.data end
    where j.id = end_job.id and j.token = end_job.token
      and j.status = 'running' and j.due_at > clock_timestamp()
-  returning coalesce(j.pid = pg_backend_pid(), false), j.data into v_held, v_data;
+  returning coalesce(j.pid = pg_backend_pid(), false), j.data, j.lease
+       into v_held, v_data, v_lease;
   if not found then
     perform publish.refuse_settling(end_job.id, end_job.token);
   end if;
   if end_job.data is not null then
     perform publish.check_job_data(end_job.id, v_data);
   end if;
+  perform publish.limit_idle(v_lease);
   return v_held;
 end
 $$;

@@ -15,6 +15,9 @@ begin
      where m.kind = any (kinds_with_room.kinds)
      order by m.kind
        for no key update skip locked);
+  if v_held <> '{}' then
+    perform publish.check_read_committed('a start of a limited kind', 'the lock of its limit');
+  end if;
   return array(
     select k.kind
       from unnest(kinds_with_room.kinds) as k (kind)

@@ -30,15 +30,20 @@ begin
   v_job.backoff_min := publish_job_add.backoff_min;
   v_job.backoff_max := publish_job_add.backoff_max;
   perform publish.check_job(v_job);
-  if publish_job_add.unique_for < interval '0' then
-    raise exception 'unique_for must not be negative' using
+  if publish_job_add.unique_for not between interval '0' and interval '1000 years' then
+    raise exception 'unique_for must be 0 to 1000 years' using
       errcode = 'PT400',
       detail = format('job %L, unique_for %s', v_job.id, publish_job_add.unique_for),
       hint = 'Leave it out to add a job of this id once.';
   end if;
   -- An INSERT that meets a row waits for the transaction that is just saving that job.
   if exists (select from publish.job j where j.id = v_job.id) then
-    return publish.add_job_again(v_job, publish_job_add.unique_for);
+    if publish.add_job_again(v_job, publish_job_add.unique_for) then
+      return true;
+    elsif publish_job_add.unique_for is null
+          or exists (select from publish.job j where j.id = v_job.id) then
+      return false;
+    end if; -- it was pruned while the old one was waited for
   end if;
   insert into publish.job
     (id, kind, data, due_at, priority, max_attempts, backoff_min, backoff_max)

@@ -1,7 +1,5 @@
 -- In a transaction of the caller's it holds the job's row to the end: what was done in that
 -- transaction and the saved progress commit together, or not at all if the run has lost its job.
--- A worker that freezes there would hold the row for ever, and nobody could take the job over: the
--- server ends that session when it was idle for as long as the lease.
 create or replace function public.publish_job_beat(
   id text,
   token bigint,
@@ -17,7 +15,6 @@ set jit = off
 as $$
 declare
   v_job publish.job;
-  v_idle interval := current_setting('idle_in_transaction_session_timeout')::interval;
 begin
   if publish_job_beat.data is not null then
     perform publish.check_job_data(publish_job_beat.id, publish_job_beat.data);
@@ -63,16 +60,13 @@ begin
   if publish_job_beat.data is not null then
     perform publish.check_job_data(publish_job_beat.id, v_job.data);
   end if;
-  if v_idle = interval '0' or v_idle > v_job.lease then
-    perform set_config('idle_in_transaction_session_timeout',
-                       ceil(least(extract(epoch from v_job.lease) * 1000, 2147483647))::text, true);
-  end if;
+  perform publish.limit_idle(v_job.lease);
   return v_job.due_at;
 end
 $$;
 comment on function public.publish_job_beat(text, bigint, jsonb, interval, boolean) is
-  'Extends the lease by lease (default: as it was started) and returns until when it runs now; '
-  'null, without data, while another transaction holds the job''s row: then nobody can take it. '
+  'Extends the lease by lease (default: the last one given) and returns until when it runs now; '
+  'null, without data, while another transaction holds the job''s row: ask again before it ends. '
   'data, a JSON object, is merged into the job''s: a later run goes on from it. progress: the job '
   'got further, so that the attempts until now are not counted any more; with data, only if that '
   'changes the job''s. '

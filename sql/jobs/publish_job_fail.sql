@@ -33,6 +33,7 @@ begin
   if not found then
     perform publish.refuse_settling(publish_job_fail.id, publish_job_fail.token);
   end if;
+  perform publish.limit_idle(v_job.lease);
   insert into publish.job_error (id, attempt, error, message, traceback, worker)
   values (v_job.id, v_job.attempts, left(coalesce(publish_job_fail.error, 'unknown'), 200),
           left(coalesce(publish_job_fail.message, ''), 10000),

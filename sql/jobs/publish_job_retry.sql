@@ -12,8 +12,14 @@ begin
   select j.* into v_job
     from publish.job j
    where j.id = publish_job_retry.id
-     for no key update;
+     for no key update skip locked;
   if not found then
+    if exists (select from publish.job j where j.id = publish_job_retry.id) then
+      raise exception 'another transaction is at this job' using
+        errcode = 'PT423',
+        detail = format('job %L', publish_job_retry.id),
+        hint = 'Try again; publish.job_activity shows who has it.';
+    end if;
     raise exception 'no such job' using
       errcode = 'PT404',
       detail = format('job %L', left(publish_job_retry.id, 60)),
@@ -35,7 +41,7 @@ end
 $$;
 comment on function public.publish_job_retry(text) is
   'Makes a job due now, whether it is ignored, failed, succeeded or of later, with the data it '
-  'saved and no attempt counted. Errors: PT423 it is running, also if it was cancelled since; '
-  'PT404 no such job.';
+  'saved and no attempt counted. Errors: PT423 it is running, also if it was cancelled since, or '
+  'another transaction is at it; PT404 no such job.';
 revoke all on function public.publish_job_retry(text) from public;
 grant execute on function public.publish_job_retry(text) to publish_admin;

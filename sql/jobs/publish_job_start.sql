@@ -3,6 +3,8 @@
 -- It is a new one for each start, so that a run presumed dead cannot stand in the next one's way.
 -- Looking for lost runs means reading all locks: done when nothing else is due, now and then, and
 -- by id for the job itself, and for its kind if that is at its limit.
+-- Its commit is flushed even where synchronous_commit is off: after a crash of the server another
+-- run would get the token that a worker still holds.
 -- A worker of one kind without a limit finds its job within the UPDATE, from publish.job_place on,
 -- if one of the highest priority is due and no schedule is; else publish.next_job looks. Plans are
 -- pinned to indexes: the table may be empty when a session plans.
@@ -81,6 +83,8 @@ begin
          into publish_job_start.id, publish_job_start.kind, publish_job_start.data,
               publish_job_start.attempt, publish_job_start.max_attempts, v_pid;
     if found then
+      perform publish.flush_at_commit();
+      perform publish.limit_idle(publish_job_start.lease);
       if v_pid is not null
          and not pg_try_advisory_lock(1886741101, publish.job_lock(publish_job_start.token)) then
         -- Held by a run of 2^31 starts ago: then the lease decides.

@@ -18,6 +18,7 @@ as $$
 declare
   v_round bigint;
   v_result jsonb;
+  v_lease interval;
 begin
   if coalesce(octet_length(publish_job_step.name), 0) not between 1 and 200 then
     raise exception 'a step''s name must be 1 to 200 bytes' using
@@ -49,12 +50,13 @@ begin
                       then j.attempts else 0 end
      where j.id = publish_job_step.id and j.token = publish_job_step.token
        and j.status = 'running' and j.due_at > clock_timestamp()
-    returning j.round into v_round;
+    returning j.round, j.lease into v_round, v_lease;
   end if;
   if v_round is null then
     perform publish.refuse_settling(publish_job_step.id, publish_job_step.token);
   end if;
   if publish_job_step.result is not null then
+    perform publish.limit_idle(v_lease);
     delete from publish.job_step s where s.id = publish_job_step.id and s.round < v_round;
     insert into publish.job_step (id, round, name, result)
     values (publish_job_step.id, v_round, publish_job_step.name, publish_job_step.result)

@@ -5,12 +5,18 @@ as $$
 declare
   v_job publish.job;
 begin
+  perform publish.check_read_committed('a call for a running job', 'its lease');
   -- This session may hold the lock of the run it lost; nothing would release it before it ends.
   perform pg_advisory_unlock(l.classid::int, l.objid::int)
      from pg_catalog.pg_locks l
     where l.locktype = 'advisory' and l.classid = 1886741101 and l.objsubid = 2
       and l.objid = publish.job_lock(refuse_settling.token)::bigint::oid and l.granted
-      and l.pid = pg_backend_pid();
+      and l.pid = pg_backend_pid()
+      and not exists ( -- another job's run, whose token was passed with this id
+        select
+          from publish.job j
+         where j.status = 'running' and j.token = refuse_settling.token
+           and j.due_at > clock_timestamp());
   select j.* into v_job from publish.job j where j.id = refuse_settling.id;
   if not found then
     raise exception 'no such job' using
@@ -36,5 +42,6 @@ end
 $$;
 comment on function publish.refuse_settling(text, bigint) is
   'Raises PT409, also for a job that was cancelled, or PT404 if there is no such job, and lets go '
-  'of this run''s advisory lock.';
+  'of this run''s advisory lock; PT400 in a transaction whose snapshot may be older than the '
+  'lease.';
 revoke all on function publish.refuse_settling(text, bigint) from public;

@@ -1,6 +1,8 @@
 """Two sessions on one subscription: leases, fencing tokens, locks, and lanes that change."""
 
 import random
+import time
+from datetime import timedelta
 from typing import LiteralString
 
 import psycopg
@@ -583,3 +585,78 @@ def test_a_waiting_retry_and_another_kinds_retention_break_no_subscription(db: C
     enqueue(db, "note", "new", "3")
     drain_all(db)
     assert [row.rev for row in claim(db, "s")] == [one(db, "select publish_head()")]
+
+
+def test_a_token_is_not_judged_in_a_snapshot_older_than_the_lane(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 1)
+    subscribe(db, "s", lease=timedelta(milliseconds=100))
+    old = claim(db, "s")
+    past = connect()
+    past.execute("begin isolation level repeatable read")
+    past.execute("select pg_sleep(0.2)")
+    settle(db, claim(db, "s"))
+    for call in ("publish_settle", "publish_extend"):
+        past.execute("savepoint s")
+        with pytest.raises(psycopg.Error) as caught:
+            past.execute(f"select {call}({old[0].token})".encode())
+        assert caught.value.sqlstate == "PT400", call
+        past.execute("rollback to s")
+
+
+def test_a_claim_does_not_wait_for_an_extend_that_is_left_open(
+    db: Connection, connect: Connect
+) -> None:
+    notes(db, 1)
+    subscribe(db, "s", lease=timedelta(milliseconds=100))
+    claim(db, "s")
+    time.sleep(0.15)
+    batch = claim(db, "s")
+    extending = connect(autocommit=False)
+    extending.execute("select publish_extend(%s)", [batch[0].token])
+    time.sleep(0.15)  # lost twice, and alone: the change is to blame
+    db.execute("set statement_timeout = '5s'")
+    assert len(claim(db, "s")) == 1
+    extending.rollback()
+
+
+def test_two_who_make_a_subscription_at_a_time_make_one(db: Connection, connect: Connect) -> None:
+    notes(db, 1)
+    first, second = connect(autocommit=False), connect()
+    first.execute("select publish_subscribe('s', 'stdout')")
+    making = begin(second.execute, "select publish_subscribe('s', 'stdout', lanes => 2)")
+    until(lambda: waits(db, pid(second)))
+    first.commit()
+    with pytest.raises(psycopg.Error) as caught:
+        making.result(PATIENCE)
+    assert caught.value.sqlstate == "PT423"
+    second.execute("select publish_subscribe('s', 'stdout', lanes => 2)")
+    assert one(db, "select lanes from publish_subscriptions()") == 2
+
+
+def test_give_up_after_has_a_limit(db: Connection) -> None:
+    with pytest.raises(psycopg.Error) as caught:
+        subscribe(db, "s", give_up_after=timedelta(days=366_000))
+    assert caught.value.sqlstate == "PT400"
+
+
+def test_a_letter_is_found_again_after_the_clock_stepped_back_during_a_retry(
+    db: Connection,
+) -> None:
+    notes(db, 2)
+    subscribe(db, "s", max_attempts=1)
+    batch = claim(db, "s")
+    settle(db, batch, [failure(batch[0], "rejected")])
+    db.execute("update publish.subscription set max_attempts = 5, backoff_min = '1 ms',"
+               " backoff_max = '1 ms'")  # fmt: skip
+    enqueue(db, "note", "2", '"new"')
+    drain_all(db)
+    batch = claim(db, "s")
+    settle(db, batch, [failure(batch[0], "rejected")])
+    until(lambda: (again := claim(db, "s")) and again[0].part == "retries")
+    db.execute("update publish.batch set retry_to = now() + interval '1 hour'"
+               " where settled_at is null")  # fmt: skip
+    db.execute("select publish_redrive('s')")
+    assert one(db, "select bool_and(p.next_attempt_at >= b.retry_to) from publish.parked p,"
+                   " publish.batch b where b.settled_at is null and p.attempts = 0")  # fmt: skip

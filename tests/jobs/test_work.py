@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -167,7 +168,8 @@ def test_sigterm_lets_a_job_come_to_its_end_and_starts_no_other(
     worker = work("ends")
     until(lambda: one(db, BLOCKED))
     worker.send_signal(signal.SIGTERM)
-    until(lambda: not catches(worker, signal.SIGTERM))  # it has been told
+    until(lambda: not catches(worker, signal.SIGTERM))  # its handler runs, and starts a thread
+    time.sleep(0.5)  # which tells the worker
     assert worker.poll() is None
     db.execute("select pg_advisory_unlock(1, 1)")
     output, _ = worker.communicate(timeout=PATIENCE)

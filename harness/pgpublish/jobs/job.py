@@ -171,6 +171,8 @@ class Job:
             raise Returned
         if self._told is not None:
             self._lost = True
+            if session.takes_calls(self._conn):
+                self._settled(BEAT)  # refused too: lets go of this session's lock
             raise self._told
         now = time.monotonic()
         if now < self._looked + LOOK_S or not session.takes_calls(self._conn):
