@@ -1,5 +1,6 @@
 """A webhook consumer that holds what the feed says, also after the database lost data.
 
+    pip install standardwebhooks
     WEBHOOK_SECRET=whsec_… python examples/replica.py PORT
 
 GET answers what it holds, as JSON. It keeps that in memory; yours keeps it in a database, in the

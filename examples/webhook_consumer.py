@@ -1,9 +1,12 @@
 """A webhook consumer that processes each message once, also if it or the sender crashes.
 
+    pip install standardwebhooks
+    psql "$DATABASE_URL" -c 'create table total (sum int, events int)'
+    psql "$DATABASE_URL" -c 'insert into total values (0, 0)'
     DATABASE_URL=… WEBHOOK_SECRET=whsec_… python examples/webhook_consumer.py PORT
 
-The work here adds each note's number to a total. The message's id is accepted in the transaction
-that does the work: both are committed, or neither. Only then is the answer 204.
+The work here adds each note's payload, a number, to a total. The message's id is accepted in the
+transaction that does the work: both are committed, or neither. Only then is the answer 204.
 """
 
 from __future__ import annotations

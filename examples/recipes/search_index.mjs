@@ -2,6 +2,7 @@
 //
 //     select publish_define('film', 'film_view', show_key => true);
 //
+//     npm install minisearch /path/to/clients/js      # built as clients/js/README.md says
 //     node search_index.mjs URL      # a line in is a query, a line out its hits
 
 import { createInterface } from "node:readline";
