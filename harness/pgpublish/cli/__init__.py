@@ -60,8 +60,9 @@ from pgpublish.resources import SqlFile
 from pgpublish.terminal import say, say_as_is, say_json
 
 EPILOG = """Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 pgpublish
-is not installed there or is of another version, 5 another session is draining, 6 verify,
-audit, doctor or status --check found something, 7 deliver --once could not deliver all."""
+is not installed there or is of another version, 5 locked by somebody else, or publishing
+is off, 6 verify, audit, doctor or status --check found something, 7 deliver --once could not
+deliver all."""
 
 
 @click.group(cls=Commands, epilog=EPILOG)
