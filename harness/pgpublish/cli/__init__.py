@@ -1,8 +1,8 @@
 """The command. Data goes to stdout, everything else to stderr.
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no connection, 4 the schema is missing or
-of another version, 5 another session holds the lock, 6 verify, audit, doctor or status
---check found something, 7 deliver --once could not deliver everything.
+of another version, 5 locked by somebody else, or publishing is off, 6 verify, audit, doctor or
+status --check found something, 7 deliver --once could not deliver everything.
 """
 
 from __future__ import annotations
