@@ -89,6 +89,7 @@ class Browser:
         self.pages[page.session] = page
         for domain in ("Page", "Runtime", "Log", "Network"):
             page.ask(f"{domain}.enable")
+        page.ask("Emulation.setFocusEmulationEnabled", enabled=True)
         page.resize(width, height)
         page.media(dark=dark)
         try:
@@ -157,7 +158,13 @@ class Page:
                      **({"text": text} if text and kind == "keyDown" else {}))  # fmt: skip
 
     def type(self, text: str) -> None:
-        self.ask("Input.insertText", text=text)
+        """Into the field that has the focus. A browser that is busy drops what comes before it has
+        told its renderer so: then again."""
+        deadline = time.monotonic() + PATIENCE
+        while self.run("document.activeElement.value") != text:
+            assert time.monotonic() < deadline, f"never took: {text}\n{self.text()}"
+            self.run("document.activeElement.value = ''")
+            self.ask("Input.insertText", text=text)
 
     def errors(self) -> list[str]:
         """What was thrown or logged as an error or warning, but what is expected."""
