@@ -915,7 +915,7 @@ MUTANTS = [
     Mutant(
         "who sleeps on a job's row keeps it",
         "sql/jobs/limit_idle.sql",
-        "v_idle = interval '0' or",
+        "v_idle = '0' or",
         "false and",
         "tests/jobs/test_open_transactions.py",
     ),

@@ -4,12 +4,12 @@ create or replace function publish.limit_idle(lease interval) returns void
 language plpgsql
 as $$
 declare
-  v_idle interval := current_setting('idle_in_transaction_session_timeout')::interval;
+  v_idle text := current_setting('idle_in_transaction_session_timeout');
 begin
-  if v_idle = interval '0' or v_idle > limit_idle.lease then
+  if v_idle = '0' or v_idle::interval > limit_idle.lease then
     perform set_config('idle_in_transaction_session_timeout',
-                       ceil(least(extract(epoch from limit_idle.lease) * 1000, 2147483647))::text,
-                       true);
+                       least(ceil(date_part('epoch', limit_idle.lease) * 1000),
+                             2147483647)::bigint::text, true);
   end if;
 end
 $$;
