@@ -120,6 +120,15 @@ def one(conn: Connection, query: LiteralString, *arguments: Any) -> Any:
     return row[0]
 
 
+def sqlstate(conn: Connection, query: str, *arguments: object) -> str | None:
+    """With which a statement fails; None: it does not."""
+    try:
+        conn.execute(query.encode(), arguments or None)
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
 def blocks(conn: Connection, query: str) -> int:
     """Blocks that the query touches, and all that its functions ask."""
     plan = one(conn, f"explain (analyze, buffers, format json) {query}")[0]["Plan"]  # type: ignore[arg-type]

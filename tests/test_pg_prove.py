@@ -32,24 +32,17 @@ def test_every_pgtap_file_passes_under_pg_prove(
     pg_prove: str, cluster: Cluster, pgtap_connection: psycopg.Connection[Any]
 ) -> None:
     files = sorted(TESTS.rglob("*.sql"))
-    environment = {
-        **os.environ,
-        "PGHOST": str(cluster.folder),
-        "PGPORT": str(cluster.port),
-        "PGUSER": "postgres",
-        "PGDATABASE": pgtap_connection.info.dbname,
-    }
-    try:
-        result = subprocess.run(
-            [pg_prove, "--ext", ".sql", "-r", str(TESTS)],
-            env=environment, capture_output=True, text=True, timeout=100,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        waiting = pgtap_connection.execute(
-            "select a.datname, a.state, a.wait_event, pg_blocking_pids(a.pid), a.query"
-            "  from pg_stat_activity a where a.backend_type = 'client backend'"
-        ).fetchall()
-        pytest.fail(f"{(error.stdout or b'').decode()[-500:]}\n{waiting}")
+    result = subprocess.run(
+        [pg_prove, "--ext", ".sql", "-r", str(TESTS)],
+        env={
+            **os.environ,
+            "PGHOST": str(cluster.folder),
+            "PGPORT": str(cluster.port),
+            "PGUSER": "postgres",
+            "PGDATABASE": pgtap_connection.info.dbname,
+        },
+        capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
     said = result.stdout + result.stderr
     assert result.returncode == 0, said
     assert "Result: PASS" in said

@@ -18,10 +18,7 @@ declare
   v_due_at timestamptz;
 begin
   perform publish.check_batch(publish_redrive.batch);
-  select greatest(clock_timestamp(), max(b.retry_to)) into v_due_at
-    from publish.lane_now l
-    join publish.batch b on b.token = l.token
-   where l.subscription_id = v_id;
+  v_due_at := publish.retried_from(v_id);
   with letter as (
     select d.pub_id
       from publish.parked d

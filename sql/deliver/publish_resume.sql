@@ -5,10 +5,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id int := (publish.lock_subscription(publish_resume.subscription)).subscription_id;
-  -- No retry is looked for before retried_to, which the clock may have stepped back from.
-  v_at timestamptz := greatest(clock_timestamp(), (
-    select max(b.retry_to) from publish.lane_now l join publish.batch b on b.token = l.token
-     where l.subscription_id = v_id));
+  v_at timestamptz := publish.retried_from(v_id);
 begin
   update publish.subscription s
      set paused_at = null, paused_reason = null, disabled_at = null, disabled_reason = null

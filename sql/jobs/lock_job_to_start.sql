@@ -39,10 +39,7 @@ begin
       detail = format('job %L, attempt %s of %s; last error: %s', v_job.id, v_job.attempts,
                       v_job.max_attempts,
                       coalesce((select format('%s: %s', e.error, left(e.message, 200))
-                                  from publish.job_error e
-                                 where e.id >= v_job.id and e.id <= v_job.id
-                                 order by e.id desc, e.error_id desc
-                                 limit 1), 'none')),
+                                  from publish.newest_errors(v_job.id, 1) e), 'none')),
       hint = 'Remove the cause, then: publish_job_retry(id).';
   end if;
   perform publish.require_room(id => v_job.id, kind => v_job.kind);

@@ -27,10 +27,7 @@ begin
   end if;
   return query
     select e.attempt, e.at, e.error, e.message, e.traceback, e.worker
-      from publish.job_error e
-     where e.id >= publish_job_errors.id and e.id <= publish_job_errors.id
-     order by e.id desc, e.error_id desc
-     limit publish_job_errors.batch;
+      from publish.newest_errors(publish_job_errors.id, publish_job_errors.batch) e;
 end
 $$;
 comment on function public.publish_job_errors(text, int) is

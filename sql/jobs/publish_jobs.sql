@@ -66,13 +66,7 @@ begin
              limit publish_jobs.batch)
          ) o
       ) j
-      left join lateral (
-        select r.error, r.message
-          from publish.job_error r
-         where r.id >= j.id and r.id <= j.id
-         order by r.id desc, r.error_id desc
-         limit 1
-      ) e on true
+      left join lateral publish.newest_errors(j.id, 1) e on true
      order by case when publish_jobs.oldest_first then j.created_at end,
               case when not publish_jobs.oldest_first then j.created_at end desc, j.id
      limit publish_jobs.batch;

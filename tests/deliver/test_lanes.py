@@ -660,3 +660,17 @@ def test_a_letter_is_found_again_after_the_clock_stepped_back_during_a_retry(
     db.execute("select publish_redrive('s')")
     assert one(db, "select bool_and(p.next_attempt_at >= b.retry_to) from publish.parked p,"
                    " publish.batch b where b.settled_at is null and p.attempts = 0")  # fmt: skip
+
+
+def test_resume_puts_no_retry_where_the_clock_has_stepped_back_from(db: Connection) -> None:
+    notes(db, 1)
+    subscribe(db, "s", backoff_min=timedelta(milliseconds=1), backoff_max=timedelta(milliseconds=1))
+    batch = claim(db, "s")
+    settle(db, batch, [failure(batch[0], "endpoint")])
+    until(lambda: (again := claim(db, "s")) and again[0].part == "retries")
+    db.execute("update publish.batch set retry_to = now() + interval '1 hour'"
+               " where settled_at is null")  # fmt: skip
+    db.execute("update publish.parked set next_attempt_at = now() + interval '2 hours'")
+    db.execute("select publish_resume('s')")
+    assert one(db, "select p.next_attempt_at = b.retry_to from publish.parked p, publish.batch b"
+                   " where b.settled_at is null")  # fmt: skip

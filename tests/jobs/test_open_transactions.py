@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-import psycopg
 import pytest
 from conftest import Connect, Connection
-from helpers import LOCKS, PATIENCE, begin, one, pid, until, waits
+from helpers import LOCKS, PATIENCE, begin, one, pid, sqlstate, until, waits
 
 from pgpublish import jobs
 from pgpublish.database import connect as open_connection
@@ -21,14 +20,6 @@ LOCK: LiteralString = "select lock from publish.job_activity where id = 'a'"
 def db(db: Connection) -> Connection:
     db.execute("select publish_job_add(id, 'k', '{}') from unnest('{a,b}'::text[]) id")
     return db
-
-
-def sqlstate(conn: Connection, query: LiteralString, *arguments: object) -> str | None:
-    try:
-        conn.execute(query, arguments)
-    except psycopg.Error as error:
-        return error.sqlstate
-    return None
 
 
 def test_a_limit_is_not_counted_in_a_snapshot_older_than_its_lock(

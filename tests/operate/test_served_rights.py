@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg
 import pytest
-from helpers import Connection, drain_all, enqueue, one
+from helpers import Connection, drain_all, enqueue, one, sqlstate
 
 ALL = ["pause", "redrive", "resume", "retry job", "retry keys"]
 ROLES = ("boss", "hand", "viewer", "web", "only_orders")
@@ -48,14 +47,6 @@ def shown(db: Connection, role: str, scope: str | None = None, operations: bool 
         scope,
         operations,
     )
-
-
-def sqlstate(db: Connection, query: str, *arguments: object) -> str | None:
-    try:
-        db.execute(query.encode(), arguments or None)
-    except psycopg.Error as error:
-        return error.sqlstate
-    return None
 
 
 def test_who_reads_some_kinds_or_a_scope_sees_these_and_no_operations(db):
